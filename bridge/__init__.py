@@ -1,0 +1,1 @@
+"""An HTTP service in front of a Slurm cluster, for time series management (TSM)."""

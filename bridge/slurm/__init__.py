@@ -1,0 +1,1 @@
+"""The way to Slurm and back."""
