@@ -1,0 +1,37 @@
+"""What every route with a JSON body asks of it before looking inside."""
+
+import falcon
+
+from bridge.errors import (
+    BodyTooLargeError,
+    FieldError,
+    InvalidRequestError,
+    UnsupportedMediaTypeError,
+)
+
+BODY_MAX_BYTES = 64 * 1024
+
+
+def read_json_body(request: falcon.Request) -> bytes:
+    """The bytes of a body that is declared as JSON in UTF-8.
+
+    Raises `UnsupportedMediaTypeError` where it is declared otherwise, `BodyTooLargeError` beyond `BODY_MAX_BYTES`.
+    """
+    media_type, _, parameters = (request.content_type or "").partition(";")
+    charset = parameters.replace(" ", "").lower()
+    if media_type.strip().lower() != "application/json" or charset not in ("", "charset=utf-8", 'charset="utf-8"'):
+        raise UnsupportedMediaTypeError("Send the body as `Content-Type: application/json`, in UTF-8.")
+    if request.get_header("Content-Encoding"):
+        raise UnsupportedMediaTypeError("Send the body without a `Content-Encoding`.")
+    body: bytes = request.bounded_stream.read(BODY_MAX_BYTES + 1)
+    if len(body) > BODY_MAX_BYTES:
+        raise BodyTooLargeError(f"The body may have {BODY_MAX_BYTES} bytes.")
+    return body
+
+
+def refuse_query(request: falcon.Request) -> None:
+    """Raise `InvalidRequestError` where the address has a query string, on a route that knows none."""
+    if request.params:
+        raise InvalidRequestError(
+            [FieldError(name[:100], "is not a parameter of this route") for name in request.params]
+        )

@@ -1,0 +1,120 @@
+"""Every fault the service tells a client about, and how HTTP says it.
+
+An error is raised where the fault is seen and turned into `application/problem+json` (RFC 9457) in one place,
+`bridge.problems`; nothing in between catches it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing wrong with what a client sent.
+
+    `field` is its dotted path (`"thing_uuid"`), `message` says what is expected. Neither holds the value itself: it may
+    be a secret.
+    """
+
+    field: str
+    message: str
+
+
+class BridgeError(Exception):
+    """The base of all errors a client may see. `str(error)` is the `detail`: what happened and what to do.
+
+    `slurm_code` is Slurm's own error number (`slurm/slurm_errno.h`), or 0 where Slurm was not involved;
+    `slurm_message` holds Slurm's own words.
+    """
+
+    status: ClassVar[int]
+    type: ClassVar[str]
+    title: ClassVar[str]
+    retryable: ClassVar[bool] = False
+    retry_after_seconds: ClassVar[int | None] = None
+
+    def __init__(self, detail: str, *, slurm_code: int = 0, slurm_message: str = "") -> None:
+        super().__init__(detail)
+        self.slurm_code = slurm_code
+        self.slurm_message = slurm_message
+
+
+class MalformedJsonError(BridgeError):
+    """The body is not a JSON object in UTF-8."""
+
+    status, type, title = 400, "malformed-json", "Malformed JSON"
+
+
+class NotFoundError(BridgeError):
+    """No such route, or no such job of ours."""
+
+    status, type, title = 404, "not-found", "Not found"
+
+
+class MethodNotAllowedError(BridgeError):
+    """The route exists, but not for this method."""
+
+    status, type, title = 405, "method-not-allowed", "Method not allowed"
+
+
+class BodyTooLargeError(BridgeError):
+    """The body is larger than the route takes."""
+
+    status, type, title = 413, "body-too-large", "Body too large"
+
+
+class UnsupportedMediaTypeError(BridgeError):
+    """The body is not declared as JSON in UTF-8."""
+
+    status, type, title = 415, "unsupported-media-type", "Unsupported media type"
+
+
+class InvalidRequestError(BridgeError):
+    """Well-formed, but against the rules of the contract; `errors` names every field at fault."""
+
+    status, type, title = 422, "invalid-request", "Invalid request"
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__("Correct the fields listed in `errors` and send the request again.")
+        self.errors = tuple(errors)
+
+
+class TooManyRequestsError(BridgeError):
+    """A limit on this client, or on the number of jobs, is reached for now."""
+
+    status, type, title = 429, "too-many-requests", "Too many requests"
+    retryable, retry_after_seconds = True, 30
+
+
+class InternalError(BridgeError):
+    """A bug in the bridge."""
+
+    status, type, title = 500, "internal-error", "Internal error"
+
+
+class SlurmRefusedError(BridgeError):
+    """Slurm understood the request and refused it: the operator's to mend."""
+
+    status, type, title = 502, "slurm-refused", "Slurm refused the request"
+
+
+class ControllerUnreachableError(BridgeError):
+    """The controller could not be asked: nothing was submitted."""
+
+    status, type, title = 503, "controller-unreachable", "Slurm controller unreachable"
+    retryable, retry_after_seconds = True, 5
+
+
+class OutcomeUnknownError(BridgeError):
+    """The request was sent and no answer came: Slurm may or may not have the job."""
+
+    status, type, title = 503, "outcome-unknown", "Outcome unknown"
+    retryable, retry_after_seconds = True, 5
+
+
+class OverloadedError(BridgeError):
+    """The bridge is as busy as it is allowed to be: nothing was submitted."""
+
+    status, type, title = 503, "overloaded", "Overloaded"
+    retryable, retry_after_seconds = True, 1

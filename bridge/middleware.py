@@ -1,0 +1,45 @@
+"""What happens to every request: it gets an id, and one line in the log when it is answered."""
+
+import logging
+import re
+import time
+from uuid import uuid4
+
+import falcon
+
+from bridge.logs import request_id_var
+
+log = logging.getLogger(__name__)
+
+_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class RequestLog:
+    """Falcon middleware. Keeps the client's `X-Request-ID` if it is a sane one; every answer carries it."""
+
+    def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
+        """Give the request its id."""
+        offered = request.get_header("X-Request-ID")
+        sane = offered is not None and _SANE_REQUEST_ID.fullmatch(offered)
+        request.context.request_id = offered if sane else uuid4().hex
+        request.context.started_at = time.perf_counter()
+        request_id_var.set(request.context.request_id)
+        response.set_header("X-Request-ID", request.context.request_id)
+
+    def process_response(
+        self, request: falcon.Request, response: falcon.Response, _resource: object, _succeeded: bool
+    ) -> None:
+        """Log method, path and outcome; never a query string, a header or a body: they may hold secrets."""
+        problem = getattr(request.context, "problem", None)
+        log.info(
+            "request",
+            extra={
+                "method": request.method,
+                "path": request.path,
+                "status": response.status_code,
+                "milliseconds": round((time.perf_counter() - request.context.started_at) * 1000, 2),
+                "client": request.remote_addr,
+                **({} if problem is None else {"problem": problem.type, "detail": str(problem)}),
+                **getattr(request.context, "log", {}),
+            },
+        )

@@ -1,0 +1,77 @@
+"""How an error becomes an answer: `application/problem+json` (RFC 9457), the same shape for every fault."""
+
+import logging
+from typing import Any
+
+import falcon
+
+from bridge.errors import (
+    BodyTooLargeError,
+    BridgeError,
+    InternalError,
+    InvalidRequestError,
+    MalformedJsonError,
+    MethodNotAllowedError,
+    NotFoundError,
+    UnsupportedMediaTypeError,
+)
+
+log = logging.getLogger(__name__)
+
+TYPE_PREFIX = "urn:tsm-slurm-bridge:"
+
+# Falcon's own refusals, told as ours.
+_FALCON_ERRORS: dict[int, BridgeError] = {
+    404: NotFoundError("There is nothing at this address; the routes stand in the README."),
+    405: MethodNotAllowedError("This address does not take this method; `Allow` names those it takes."),
+    413: BodyTooLargeError("The body is larger than this address takes."),
+    415: UnsupportedMediaTypeError("Send the body as `Content-Type: application/json`."),
+}
+
+
+def problem_document(error: BridgeError, instance: str, request_id: str) -> dict[str, Any]:
+    """The problem as JSON. `code`, `err` and `out` are what older clients read."""
+    document: dict[str, Any] = {
+        "type": TYPE_PREFIX + error.type,
+        "title": error.title,
+        "status": error.status,
+        "detail": str(error),
+        "instance": instance,
+        "request_id": request_id,
+        "retryable": error.retryable,
+        "code": error.slurm_code or 1,
+        "err": error.slurm_message or str(error),
+        "out": "",
+    }
+    if isinstance(error, InvalidRequestError):
+        document["errors"] = [{"field": item.field, "message": item.message} for item in error.errors]
+    return document
+
+
+def answer_bridge_error(
+    request: falcon.Request, response: falcon.Response, error: BridgeError, _params: dict[str, Any]
+) -> None:
+    """Falcon error handler: answer with the problem."""
+    response.status = error.status
+    response.content_type = "application/problem+json"
+    response.media = problem_document(error, request.path, request.context.request_id)
+    if error.retry_after_seconds is not None:
+        response.set_header("Retry-After", str(error.retry_after_seconds))
+    request.context.problem = error
+
+
+def answer_falcon_error(
+    request: falcon.Request, response: falcon.Response, error: falcon.HTTPError, params: dict[str, Any]
+) -> None:
+    """Falcon error handler for what Falcon itself refuses."""
+    for name, value in dict(error.headers or {}).items():
+        response.set_header(name, value)
+    unreadable = MalformedJsonError("The request could not be read.")
+    answer_bridge_error(request, response, _FALCON_ERRORS.get(error.status_code, unreadable), params)
+
+
+def answer_bug(request: falcon.Request, response: falcon.Response, _error: Exception, params: dict[str, Any]) -> None:
+    """Falcon error handler for everything else: the traceback is for the log, never for the client."""
+    log.exception("bug")
+    bug = InternalError("This is a bug in the bridge; the log holds its cause under this request id.")
+    answer_bridge_error(request, response, bug, params)

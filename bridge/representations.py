@@ -1,0 +1,53 @@
+"""How a job looks to a client."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from bridge.comments import JobComment
+from bridge.explanations import FINISHED_STATES, explain
+from bridge.slurm.messages import JobSnapshot
+
+
+def job_href(job_id: str) -> str:
+    """The address of a job."""
+    return f"/jobs/{job_id}"
+
+
+def job_document(job: JobSnapshot, comment: JobComment, as_of: datetime) -> dict[str, Any]:
+    """The job as JSON: times in RFC 3339 and UTC, durations in seconds, `null` for what is not known yet."""
+    finished = job.state in FINISHED_STATES
+    # Slurm gives a waiting job its expected start, and a running one its expected end.
+    start_time = None if job.state == "PENDING" else job.start_time
+    end_time = job.end_time if finished else None
+    return {
+        "job_id": job.job_id,
+        "kind": comment.kind,
+        "thing_uuid": str(comment.thing_uuid),
+        "request_id": comment.request_id,
+        "state": job.state,
+        "state_reason": job.state_reason,
+        "finished": finished,
+        "succeeded": job.state == "COMPLETED",
+        "exit_code": job.exit_code if finished else None,
+        "signal": job.signal or None,
+        "submit_time": _rfc3339(job.submit_time),
+        "start_time": _rfc3339(start_time),
+        "end_time": _rfc3339(end_time),
+        "queue_seconds": _seconds(job.submit_time, start_time),
+        "run_seconds": _seconds(start_time, end_time),
+        "nodes": job.nodes,
+        "partition": job.partition,
+        "restarts": job.restarts,
+        "explanation": explain(job),
+        "source": "controller",
+        "as_of": as_of.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "href": job_href(job.job_id),
+    }
+
+
+def _rfc3339(epoch_seconds: int | None) -> str | None:
+    return None if epoch_seconds is None else f"{datetime.fromtimestamp(epoch_seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _seconds(begin: int | None, end: int | None) -> int | None:
+    return None if begin is None or end is None else max(0, end - begin)

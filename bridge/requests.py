@@ -1,0 +1,150 @@
+"""What a client may ask: one pydantic model a job kind, and the reading of a request body into it."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, TypeVar, cast
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic_core import ErrorDetails
+
+from bridge.errors import FieldError, InvalidRequestError, MalformedJsonError
+
+PARSER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,99}$"
+TARGET_MAX_BYTES = 2048
+SOURCE_MAX_BYTES = 8192
+
+# RFC 4122, section 3: 8-4-4-4-12 hexadecimal digits in either case, alone or as a URN. Looser forms are typing errors.
+_UUID_TEXT = re.compile(r"(?:urn:uuid:)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+# RFC 3986, appendix A: every character that may stand in a URI.
+_URI_TEXT = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRules:
+    """The operator's part of the rules. `parsers` is `None` where any well-formed parser name is allowed."""
+
+    parsers: frozenset[str] | None
+    target_schemes: frozenset[str]
+    source_schemes: frozenset[str]
+
+
+def _rules(info: ValidationInfo) -> RequestRules:
+    rules: RequestRules = cast(dict[str, Any], info.context)["rules"]
+    return rules
+
+
+def _check_parser(parser: str, info: ValidationInfo) -> str:
+    allowed = _rules(info).parsers
+    if allowed is not None and parser not in allowed:
+        raise ValueError(f"must be one of {', '.join(sorted(allowed))}")
+    return parser
+
+
+def _check_uri(uri: str, schemes: frozenset[str], max_bytes: int) -> str:
+    if len(uri) > max_bytes:
+        raise ValueError(f"must have at most {max_bytes} bytes")
+    if not _URI_TEXT.fullmatch(uri):
+        raise ValueError("must be a URI (RFC 3986): percent-encode every character that may not stand in one")
+    scheme, separator, _ = uri.partition("://")
+    if not separator or scheme.lower() not in schemes:
+        raise ValueError(f"must start with one of {', '.join(f'{scheme}://' for scheme in sorted(schemes))}")
+    return uri
+
+
+def _check_target(uri: str, info: ValidationInfo) -> str:
+    return _check_uri(uri, _rules(info).target_schemes, TARGET_MAX_BYTES)
+
+
+def _check_source(uri: str, info: ValidationInfo) -> str:
+    _check_uri(uri, _rules(info).source_schemes, SOURCE_MAX_BYTES)
+    if uri.lower().startswith("http") and not _http_host(uri):
+        raise ValueError("must name a host")
+    return uri
+
+
+def _http_host(uri: str) -> str | None:
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port  # raises where the port is no number
+    except ValueError:
+        raise ValueError("must be a URI (RFC 3986): its host or port is malformed") from None
+    return parts.hostname
+
+
+def _read_uuid(value: Any) -> Any:
+    if isinstance(value, str) and not _UUID_TEXT.fullmatch(value):
+        raise ValueError("must be a UUID (RFC 4122), e.g. ce2b4fb6-d9de-11eb-a236-125e5a40a845")
+    return value
+
+
+Parser = Annotated[str, Field(pattern=PARSER_PATTERN), AfterValidator(_check_parser)]
+Target = Annotated[str, AfterValidator(_check_target)]
+Source = Annotated[str, AfterValidator(_check_source)]
+ThingUuid = Annotated[UUID, BeforeValidator(_read_uuid)]
+
+
+class RunRequest(BaseModel):
+    """What every job kind asks for: which thing, in which datastore."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+    kind: ClassVar[str]  # also the job's name and the stem of its script template
+
+    target: Target = Field(repr=False)  # holds a password
+    thing_uuid: ThingUuid
+
+    def environment(self) -> dict[str, str]:
+        """The request as the job's environment: the only way in which it reaches the compute node."""
+        return {"TSM_TARGET": self.target, "TSM_THING_UUID": str(self.thing_uuid)}
+
+
+class ParseRequest(RunRequest):
+    """Parse the raw file at `source` into the thing's datastore at `target`."""
+
+    kind = "parse"
+
+    parser: Parser
+    source: Source = Field(repr=False)  # its query string may be a credential
+
+    def environment(self) -> dict[str, str]:
+        """See `RunRequest`."""
+        return {**super().environment(), "TSM_PARSER": self.parser, "TSM_SOURCE": self.source}
+
+
+class QaqcRequest(RunRequest):
+    """Run quality control on the thing's data in the datastore at `target`."""
+
+    kind = "qaqc"
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_request(model: type[M], body: bytes, rules: RequestRules) -> M:
+    """The request in `body`.
+
+    Raises `MalformedJsonError` where it is not a JSON object in UTF-8, `InvalidRequestError` with every field at fault.
+    """
+    try:
+        return model.model_validate_json(body, context={"rules": rules})
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+    if any(detail["type"] == "json_invalid" or not detail["loc"] for detail in details):
+        raise MalformedJsonError("The body must be one JSON object in UTF-8.")
+    raise InvalidRequestError([_field_error(detail) for detail in details])
+
+
+_MESSAGES = {
+    "missing": "is required",
+    "extra_forbidden": "is not a field of this request",
+    "string_type": "must be a string",
+    "string_pattern_mismatch": f"must match {PARSER_PATTERN}",
+    "uuid_type": "must be a string that holds a UUID (RFC 4122)",
+}
+
+
+def _field_error(detail: ErrorDetails) -> FieldError:
+    field = ".".join(str(part) for part in detail["loc"])
+    message = _MESSAGES.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
+    return FieldError(field[:100], message)

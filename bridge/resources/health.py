@@ -1,0 +1,55 @@
+"""`GET /health` and `GET /ready`: whether the service lives, and whether it can do its work."""
+
+import threading
+import time
+from typing import Any
+
+import falcon
+
+from bridge.deadline import Deadline
+from bridge.errors import BridgeError
+from bridge.slurm.gateway import Gateway
+
+CONTROLLER_TIMEOUT_SECONDS = 2.0  # a controller that takes longer is not ready for work
+REMEMBERED_SECONDS = 1.0  # anybody may ask /ready; the controller is asked once in this time at most
+
+
+class HealthResource:
+    """Liveness: answers without asking anything or anybody."""
+
+    def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
+        """200 as long as the process can answer."""
+        response.media = {"status": "ok"}
+
+
+class ReadyResource:
+    """Readiness, with one entry a dependency."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._lock = threading.Lock()
+        self._checks: dict[str, dict[str, Any]] = {}
+        self._checked_at = -REMEMBERED_SECONDS
+
+    def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
+        """200 where every dependency is well, 503 where one is not."""
+        with self._lock:  # whoever comes while one asks shares its answer
+            if time.monotonic() - self._checked_at >= REMEMBERED_SECONDS:
+                self._checks = {"controller": self._check_controller(), "workers": self._check_workers()}
+                self._checked_at = time.monotonic()
+            checks = self._checks
+        is_ready = all(check["ok"] for check in checks.values())
+        response.status = falcon.HTTP_200 if is_ready else falcon.HTTP_503
+        response.media = {"status": "ready" if is_ready else "not ready", "checks": checks}
+
+    def _check_controller(self) -> dict[str, Any]:
+        try:
+            controllers = self._gateway.ping(Deadline.after(CONTROLLER_TIMEOUT_SECONDS))
+        except BridgeError as error:
+            return {"ok": False, "detail": error.slurm_message or str(error)}
+        answering = [controller.host for controller in controllers if controller.is_responding]
+        return {"ok": bool(answering), "detail": f"answered by {', '.join(answering)}" if answering else "no answer"}
+
+    def _check_workers(self) -> dict[str, Any]:
+        count = self._gateway.workers()
+        return {"ok": count.alive == count.wanted, "detail": f"{count.alive} of {count.wanted} are running"}

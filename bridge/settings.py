@@ -1,0 +1,208 @@
+"""Every setting: its meaning, its unit and the reason for its default stand here.
+
+A setting comes, in this order, from the command line, from an environment variable `BRIDGE_<NAME>` (a job kind's with
+two underscores, `BRIDGE_PARSE__PARTITION`; lists and tables as JSON), from the TOML file that `--config` or
+`BRIDGE_CONFIG_FILE` names. A name that no setting has is refused.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import SettingsError as SourceError
+
+PREFIX = "BRIDGE_"
+CONFIG_FILE_VARIABLE = "BRIDGE_CONFIG_FILE"
+SPARE_THREADS = 4  # for requests that never wait for Slurm: /health, refusals
+
+
+class SettingsError(Exception):
+    """The service cannot start with these settings; the message has a line for each, with its name and the fix."""
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path")
+    return path
+
+
+def _none_switches_off(value: Any) -> Any:
+    return None if value in ("None", "") else value
+
+
+def _variables(environment: Mapping[str, str]) -> Mapping[str, str]:
+    for name in environment:
+        if not name.isidentifier() or name.startswith(("SLURM_", "TSM_")):
+            raise ValueError(f"{name} is not a name that operators may set for jobs")
+    return environment
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+
+
+class KindSettings(BaseModel):
+    """What the operator decides for one kind of job. What is left out is the cluster's choice (its own defaults)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    extractor_command: Annotated[tuple[str, ...], Field(min_length=2)] = Field(
+        description="The extractor: an interpreter that reads a Python program from standard input, with its "
+        "arguments, then the path of the extractor's main program"
+    )
+    partition: str | None = Field(None, description="Partition (`--partition`)")
+    account: str | None = Field(None, description="Account to charge (`--account`)")
+    qos: str | None = Field(None, description="Quality of service (`--qos`)")
+    time_limit_minutes: Annotated[int, Field(gt=0)] | None = Field(None, description="Time limit in minutes (`--time`)")
+    memory_mib: Annotated[int, Field(gt=0)] | None = Field(None, description="Memory of a job in MiB (`--mem`)")
+    cpus: int = Field(1, gt=0, description="CPUs of a job (`--cpus-per-task`); an extractor uses one")
+    nice: int = Field(
+        0, ge=-2147483645, le=2147483645, description="How much later than others it may start (`--nice`)"
+    )
+
+
+class Settings(BaseSettings):
+    """The settings of one running bridge."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    parse: KindSettings = Field(description="Jobs of kind `parse`")
+    qaqc: KindSettings = Field(description="Jobs of kind `qaqc`")
+
+    host: str = Field("127.0.0.1", description="Address to listen on; loopback, since nobody has to sign in")
+    port: int = Field(5000, ge=0, le=65535, description="Port to listen on; the one that clients know. 0: any free one")
+    threads: int = Field(
+        24, gt=0, description="Requests handled at once; must exceed `workers` + `max_waiting` by 4, kept for `/health`"
+    )
+    workers: int = Field(
+        4, gt=0, le=64, description="Processes that submit to Slurm; four keep a controller busy, each takes some 40 MB"
+    )
+    max_waiting: int = Field(
+        16, ge=0, description="Requests that may wait for a free worker; the next is answered 503 `overloaded`"
+    )
+    request_timeout_seconds: float = Field(
+        8.0,
+        gt=0,
+        le=300,
+        description="Until when a request has its answer, in seconds; below the 10 s clients often wait",
+    )
+    slurm_conf_path: AbsolutePath | None = Field(
+        None, description="The cluster's slurm.conf; left out, libslurm finds it as Slurm's own commands do"
+    )
+    output_folder: AbsolutePath = Field(
+        Path("/work/sontsm"), description="Working folder of the jobs and place of their output, on the compute nodes"
+    )
+    template_folder: AbsolutePath | None = Field(
+        None, description="Folder with `parse.sh.j2` and `qaqc.sh.j2` to use instead of the packaged ones"
+    )
+    job_environment: Annotated[dict[str, str], AfterValidator(_variables)] = Field(
+        {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
+        description="Variables for every job, beside the request's own; it gets none of the service's environment",
+    )
+    parsers: frozenset[str] | None = Field(None, description="Parser names allowed; left out, any well-formed name")
+    target_schemes: frozenset[str] = Field(
+        frozenset({"postgresql", "postgresql+psycopg", "oracle", "sqlite"}),
+        description="URI schemes a `target` may have",
+    )
+    source_schemes: frozenset[str] = Field(
+        frozenset({"http", "https"}), description="URI schemes a `source` may have; `file` would open the nodes' disks"
+    )
+    # These four keep the names without prefix that the service has always had.
+    mqtt_broker: Annotated[str | None, BeforeValidator(_none_switches_off)] = Field(
+        None,
+        validation_alias="mqtt_broker",
+        pattern=r"^\S+:[0-9]{1,5}$",
+        description="`HOST:PORT` of the MQTT broker that jobs report to; `None` switches MQTT off",
+    )
+    mqtt_user: str | None = Field(None, validation_alias="mqtt_user", description="User at the MQTT broker")
+    mqtt_password: SecretStr | None = Field(None, validation_alias="mqtt_password", description="Password of that user")
+    verbose: bool = Field(False, validation_alias="verbose", description="Log at debug level, here and in the jobs")
+
+    @model_validator(mode="after")
+    def _check_threads(self) -> "Settings":
+        least = self.workers + self.max_waiting + SPARE_THREADS
+        if self.threads < least:
+            raise ValueError(
+                f"threads ({self.threads}) must be at least workers + max_waiting + {SPARE_THREADS} ({least}): "
+                "raise BRIDGE_THREADS or lower BRIDGE_MAX_WAITING"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_mqtt(self) -> "Settings":
+        if self.mqtt_broker and not (self.mqtt_user and self.mqtt_password):
+            raise ValueError("mqtt_broker needs mqtt_user and mqtt_password: set MQTT_USER and MQTT_PASSWORD")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The three sources of the module's first lines, strongest first."""
+        file = TomlConfigSettingsSource(settings_cls, os.environ.get(CONFIG_FILE_VARIABLE) or None)
+        return init_settings, env_settings, file
+
+
+def load_settings(overrides: Mapping[str, Any]) -> Settings:
+    """The settings from all sources; `overrides` are those of the command line.
+
+    Raises `SettingsError` that names each bad or unknown setting. It never shows a value: it may be a secret.
+    """
+    config_file = os.environ.get(CONFIG_FILE_VARIABLE)
+    if config_file and not os.access(config_file, os.R_OK):
+        raise SettingsError(f"{CONFIG_FILE_VARIABLE}: cannot read {config_file}")
+    _refuse_unknown_variables()
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{config_file} is not TOML: {error}") from None
+    except SourceError as error:
+        raise SettingsError(f"{error}: lists and tables are given as JSON") from None
+    raise SettingsError("\n".join(_line(detail["loc"], detail["msg"]) for detail in details))
+
+
+def _refuse_unknown_variables() -> None:
+    known = {(PREFIX + name).upper() for name in Settings.model_fields} | {CONFIG_FILE_VARIABLE}
+    known -= {f"{PREFIX}{name.upper()}" for name, field in Settings.model_fields.items() if field.validation_alias}
+    for variable in os.environ:
+        if variable.startswith(PREFIX) and variable.split("__")[0] not in known:
+            raise SettingsError(f"{variable}: no setting has this name; see the settings table of the README")
+
+
+def _line(location: tuple[int | str, ...], message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    if not location:
+        return text
+    name = ".".join(str(part) for part in location)
+    field = Settings.model_fields.get(str(location[0]))
+    prefix = "" if field is None or field.validation_alias else PREFIX
+    variable = prefix + "__".join(str(part) for part in location if isinstance(part, str)).upper()
+    if text == "Extra inputs are not permitted":
+        return f"{name}: no setting has this name; see the settings table of the README"
+    return f"{name} (or {variable} in the environment): {text}"

@@ -1,0 +1,120 @@
+"""What crosses the border between the web process and the processes that hold pyslurm: plain frozen data.
+
+Never an exception, never a pyslurm object: neither survives pickling faithfully.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class JobDescriptor:
+    """A batch job as it goes to Slurm; each field names the `sbatch` option it stands for.
+
+    `None` leaves the choice to the cluster (its default partition, account, QOS, time limit, memory).
+    """
+
+    name: str  # --job-name
+    script: str  # the batch script's text; the same for every job of a kind
+    # --export; the whole of it, nothing is inherited from the service; holds secrets
+    environment: Mapping[str, str] = field(repr=False)
+    comment: str  # --comment; compact JSON, see bridge.comments
+    working_folder: str  # --chdir
+    stdout_path: str  # --output, may hold %x and %j
+    stderr_path: str  # --error, may hold %x and %j
+    partition: str | None  # --partition
+    account: str | None  # --account
+    qos: str | None  # --qos
+    time_limit_minutes: int | None  # --time
+    memory_mib: int | None  # --mem
+    cpus: int  # --cpus-per-task
+    nice: int  # --nice
+
+
+@dataclass(frozen=True, slots=True)
+class JobSnapshot:
+    """A job as the controller described it at one moment.
+
+    Times are seconds since the epoch, `None` if not yet known.
+    """
+
+    job_id: str
+    user_id: int
+    comment: str
+    state: str  # Slurm's own word, e.g. PENDING
+    state_reason: str | None  # Slurm's own word, e.g. Resources
+    exit_code: int
+    signal: int
+    submit_time: int | None
+    start_time: int | None
+    end_time: int | None
+    nodes: str | None
+    partition: str | None
+    restarts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerPing:
+    """Whether one of the cluster's controllers answers."""
+
+    host: str
+    is_responding: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Submit a job. Reply: `Submitted`."""
+
+    descriptor: JobDescriptor
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """Look one job up. Reply: `Found`."""
+
+    job_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Ask every controller for a sign of life. Reply: `Pinged`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A worker's first word: libslurm is initialised; `user_id` is who its jobs will belong to."""
+
+    user_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The controller has the job."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The job, or `None` where the controller knows none of this id."""
+
+    job: JobSnapshot | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pinged:
+    """One entry a controller, the primary first."""
+
+    controllers: tuple[ControllerPing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Slurm's refusal: its error number (`slurm/slurm_errno.h`) and its words."""
+
+    code: int
+    message: str
+
+
+Request = Submit | Find | Ping
+Reply = Submitted | Found | Pinged | Failure

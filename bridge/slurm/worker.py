@@ -1,0 +1,144 @@
+"""The child process that talks to Slurm. The only module that imports pyslurm, and only once it runs as a child.
+
+It has a process of its own for three reasons, all measured: pyslurm holds the GIL through every RPC, so a controller
+that stalls freezes all threads of the process; libslurm ends the process when it finds no configuration; importing
+pyslurm changes how every later shared library is loaded.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from functools import partial
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+from bridge.slurm.messages import (
+    ControllerPing,
+    Failure,
+    Find,
+    Found,
+    JobDescriptor,
+    JobSnapshot,
+    Ping,
+    Pinged,
+    Ready,
+    Reply,
+    Request,
+    Submit,
+    Submitted,
+)
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+ESLURM_INVALID_JOB_ID = 2017
+
+
+def worker_main(connection: Connection, slurm_conf_path: str | None) -> None:
+    """Serve requests from `connection` until its other end is closed.
+
+    The first message is `Ready`, or a `Failure` that says why this process cannot serve. Every later message is the
+    reply to one request. Where libslurm ends the process, the other end sees the connection close.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the web process decides what ends
+    if slurm_conf_path is not None and not os.access(slurm_conf_path, os.R_OK):
+        connection.send(Failure(0, f"slurm_conf_path: cannot read {slurm_conf_path}"))
+        return
+    pyslurm = _load_pyslurm(slurm_conf_path)
+    handlers: dict[type[Request], Callable[[Any], Reply]] = {
+        Submit: partial(_submit, pyslurm),
+        Find: partial(_find, pyslurm),
+        Ping: partial(_ping, pyslurm),
+    }
+    connection.send(Ready(os.getuid()))
+    while True:
+        try:
+            request = connection.recv()
+        except EOFError:
+            return
+        connection.send(_reply(pyslurm, handlers[type(request)], request))
+
+
+def _load_pyslurm(slurm_conf_path: str | None) -> "ModuleType":
+    """Import and initialise pyslurm with nothing of Slurm left in `os.environ`.
+
+    pyslurm copies every `SLURM_*` variable it finds in `os.environ` into the environment of each job it submits.
+    libslurm reads the C environment instead, so what it needs is put there and only there.
+    """
+    conf_path = slurm_conf_path or os.environ.get("SLURM_CONF")
+    passed_on = {name: value for name, value in os.environ.items() if name.startswith("SLURM_")}
+    for name in passed_on:
+        del os.environ[name]
+    if conf_path is not None:
+        passed_on["SLURM_CONF"] = conf_path
+    for name, value in passed_on.items():
+        os.putenv(name, value)
+    os.environ["PYSLURM_DISABLE_AUTO_INIT"] = "1"
+    import pyslurm
+
+    pyslurm.slurm_init(conf_path)
+    module: ModuleType = pyslurm
+    return module
+
+
+def _reply(pyslurm: "ModuleType", handle: Callable[[Any], Reply], request: Request) -> Reply:
+    try:
+        return handle(request)
+    except pyslurm.RPCError as error:
+        return Failure(int(error.errno), str(error.msg))
+
+
+def _submit(pyslurm: "ModuleType", request: Submit) -> Reply:
+    return Submitted(str(_description(pyslurm, request.descriptor).submit()))
+
+
+def _description(pyslurm: "ModuleType", job: JobDescriptor) -> Any:
+    return pyslurm.JobSubmitDescription(
+        name=job.name,
+        script=job.script,
+        environment=dict(job.environment),
+        comment=job.comment,
+        working_directory=job.working_folder,
+        standard_output=job.stdout_path,
+        standard_error=job.stderr_path,
+        partitions=job.partition,
+        account=job.account,
+        qos=job.qos,
+        time_limit=job.time_limit_minutes,
+        memory_per_node=job.memory_mib,
+        cpus_per_task=job.cpus,
+        nice=job.nice,
+    )
+
+
+def _find(pyslurm: "ModuleType", request: Find) -> Reply:
+    try:
+        job = pyslurm.Job.load(request.job_id)
+    except pyslurm.RPCError as error:
+        if error.errno == ESLURM_INVALID_JOB_ID:
+            return Found(None)
+        raise
+    return Found(_snapshot(job))
+
+
+def _snapshot(job: Any) -> JobSnapshot:
+    reason = job.state_reason
+    return JobSnapshot(
+        job_id=str(job.id),
+        user_id=job.user_id,
+        comment=job.comment or "",
+        state=job.state,
+        state_reason=None if reason in (None, "None") else reason,
+        exit_code=job.exit_code or 0,
+        signal=job.exit_code_signal or 0,
+        submit_time=job.submit_time,
+        start_time=job.start_time,
+        end_time=job.end_time,
+        nodes=job.allocated_nodes,
+        partition=job.partition,
+        restarts=job.requeue_count or 0,
+    )
+
+
+def _ping(pyslurm: "ModuleType", _request: Ping) -> Reply:
+    return Pinged(tuple(ControllerPing(ping.hostname, ping.is_responding) for ping in pyslurm.slurmctld.ping_all()))
