@@ -1,11 +1,12 @@
 """The HTTP application: every route, middleware and error handler, and what each needs."""
 
 import falcon
+import falcon.media
 
 from bridge.descriptors import JobFactory
 from bridge.errors import BridgeError
 from bridge.middleware import RequestLog
-from bridge.problems import answer_bridge_error, answer_bug, answer_falcon_error
+from bridge.problems import PROBLEM_MEDIA_TYPE, answer_bridge_error, answer_bug, answer_falcon_error
 from bridge.requests import ParseRequest, QaqcRequest, RequestRules
 from bridge.resources.health import HealthResource, ReadyResource
 from bridge.resources.jobs import JobResource
@@ -22,6 +23,7 @@ def create_app(settings: Settings, gateway: Gateway) -> falcon.App[falcon.Reques
     qaqc_jobs = JobFactory.for_kind(QaqcRequest.kind, settings)
 
     app = falcon.App(middleware=[RequestLog()])
+    app.resp_options.media_handlers[PROBLEM_MEDIA_TYPE] = falcon.media.JSONHandler()
     app.add_error_handler(Exception, answer_bug)
     app.add_error_handler(falcon.HTTPError, answer_falcon_error)
     app.add_error_handler(BridgeError, answer_bridge_error)

@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         "serve",
         help="run the HTTP service",
         argument_default=argparse.SUPPRESS,
-        description="Run the HTTP service. All settings: the README's table.",
+        description="Run the HTTP service. The README has a table of all settings.",
     )
     serve.add_argument("--config", metavar="FILE", help="settings file (TOML)")
     serve.add_argument("--host", help="address to listen on")

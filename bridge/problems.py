@@ -18,6 +18,7 @@ from bridge.errors import (
 
 log = logging.getLogger(__name__)
 
+PROBLEM_MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:tsm-slurm-bridge:"
 
 # Falcon's own refusals, told as ours.
@@ -53,7 +54,7 @@ def answer_bridge_error(
 ) -> None:
     """Falcon error handler: answer with the problem."""
     response.status = error.status
-    response.content_type = "application/problem+json"
+    response.content_type = PROBLEM_MEDIA_TYPE
     response.media = problem_document(error, request.path, request.context.request_id)
     if error.retry_after_seconds is not None:
         response.set_header("Retry-After", str(error.retry_after_seconds))

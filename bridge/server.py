@@ -5,8 +5,9 @@ import signal
 from types import FrameType
 from typing import NoReturn
 
-import waitress
+import falcon
 from jinja2 import TemplateError
+from waitress.server import create_server
 
 from bridge.app import create_app
 from bridge.settings import Settings, SettingsError
@@ -29,7 +30,18 @@ def serve(settings: Settings) -> None:
     try:
         app = create_app(settings, gateway)
         gateway.start()
-        server = waitress.create_server(
+        _listen(app, settings)
+    except TemplateError as error:
+        raise SettingsError(f"template_folder: a job script template cannot be used: {error!r}") from None
+    except WorkerUnavailableError as error:
+        raise SettingsError(str(error)) from None
+    finally:
+        gateway.close()
+
+
+def _listen(app: falcon.App[falcon.Request, falcon.Response], settings: Settings) -> None:
+    try:
+        server = create_server(
             app,
             host=settings.host,
             port=settings.port,
@@ -37,20 +49,12 @@ def serve(settings: Settings) -> None:
             ident="tsm-slurm-bridge",
             max_request_body_size=TRANSPORT_MAX_BODY_BYTES,
         )
-    except TemplateError as error:
-        raise SettingsError(f"template_folder: job script template {error.message or error}: cannot be used") from None
-    except WorkerUnavailableError as error:
-        raise SettingsError(str(error)) from None
     except OSError as error:
         raise SettingsError(f"host, port: cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
-    log.info("listening", extra={"host": settings.host, "port": server.effective_port})
-    try:
-        server.run()
-    finally:
-        log.info("stopping")
-        server.close()
-        gateway.close()
+    log.info("listening", extra={"host": settings.host, "port": settings.port})
+    server.run()
+    log.info("stopped")
 
 
 def _exit(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(0)  # waitress finishes what is in flight on it
+    raise SystemExit(0)  # waitress answers what is in flight on it, then run() returns

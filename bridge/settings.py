@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     qaqc: KindSettings = Field(description="Jobs of kind `qaqc`")
 
     host: str = Field("127.0.0.1", description="Address to listen on; loopback, since nobody has to sign in")
-    port: int = Field(5000, ge=0, le=65535, description="Port to listen on; the one that clients know. 0: any free one")
+    port: int = Field(5000, gt=0, le=65535, description="Port to listen on; the one that existing clients know")
     threads: int = Field(
         24, gt=0, description="Requests handled at once; must exceed `workers` + `max_waiting` by 4, kept for `/health`"
     )

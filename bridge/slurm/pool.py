@@ -83,7 +83,7 @@ class WorkerPool:
     def alive(self) -> int:
         """How many workers are ready or busy; the rest are being replaced."""
         with self._changed:
-            return len(self._idle) + self._busy
+            return self._busy + sum(not worker.has_ended() for worker in self._idle)
 
     def call(self, request: Request, deadline: Deadline) -> Reply:
         """Let a worker handle `request`.
