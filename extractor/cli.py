@@ -1,0 +1,162 @@
+"""The command line: reads it, checks it, turns every failure into one line and an exit code (2 usage, 1 all else)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from extractor import __version__, commands, logs, mqtt, parsers, sources, store
+from extractor.errors import ExtractorError
+from extractor.logs import logger
+from extractor.redaction import Redactor, secrets_of, spellings
+
+NO_BROKER = "None"
+
+
+def _checked(check: Callable[[str], object]) -> Callable[[click.Context, click.Parameter, str], str]:
+    def callback(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+        try:
+            check(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+        return value
+
+    return callback
+
+
+def _check_broker(value: str) -> None:
+    if value != NO_BROKER:
+        mqtt.parse_broker(value)
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+_common_options = _options(
+    click.option("-t", "--target-uri", required=True, callback=_checked(store.check), help="URI of the datastore."),
+    click.option("-d", "--device-id", "thing_uuid", required=True, type=click.UUID, help="UUID of the thing."),
+    click.option(
+        "-m",
+        "--mqtt-broker",
+        required=True,
+        envvar="MQTT_BROKER",
+        callback=_checked(_check_broker),
+        help=f"MQTT broker, HOST:PORT; {NO_BROKER} switches MQTT off.",
+    ),
+    click.option("-u", "--mqtt-user", envvar="MQTT_USER", help="Required with a broker."),
+    click.option("-pw", "--mqtt-password", envvar="MQTT_PASSWORD", help="Required with a broker."),
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-v", "--verbose", is_flag=True, envvar="VERBOSE", help="Log details, and tracebacks of failures.")
+@click.pass_context
+def cli(context: click.Context, verbose: bool) -> None:
+    """Put raw files into a thing's datastore, and control the quality of what lies there."""
+    context.obj = verbose
+
+
+@cli.command()
+@click.option("-p", "--parser", required=True, type=click.Choice(parsers.NAMES), help="How to read the file.")
+@click.option("-s", "--source", "source_uri", required=True, callback=_checked(sources.check), help="URI of the file.")
+@_common_options
+@click.pass_obj
+def parse(verbose: bool, parser: str, source_uri: str, target_uri: str, thing_uuid: UUID, **connection: str | None) -> None:
+    """Parse a raw file into a thing's datastore."""
+    redactor = _redactor(target_uri, source_uri, connection["mqtt_password"])
+    with _session(verbose, thing_uuid, redactor, **connection) as broker:
+        commands.parse(parser, target_uri, source_uri, thing_uuid)
+        if broker is not None:
+            commands.announce(broker, target_uri, thing_uuid)
+
+
+@cli.command("run-qaqc")
+@_common_options
+@click.pass_obj
+def run_qaqc(verbose: bool, target_uri: str, thing_uuid: UUID, **connection: str | None) -> None:
+    """Run quality control on a thing's new observations."""
+    redactor = _redactor(target_uri, "", connection["mqtt_password"])
+    with _session(verbose, thing_uuid, redactor, **connection):
+        commands.run_qaqc(target_uri, thing_uuid)
+
+
+@cli.command("list")
+def list_() -> None:
+    """List the available datastores, parsers and sources."""
+    for title, names in (
+        ("Datastore types", store.DRIVERS),
+        ("Parser types", parsers.NAMES),
+        ("Raw data source types", sources.SCHEMES),
+    ):
+        click.echo(title)
+        for name in names:
+            click.echo(f"\t{name}")
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(__version__)
+
+
+def _redactor(target_uri: str, source_uri: str, mqtt_password: str | None) -> Redactor:
+    return Redactor(secrets_of(target_uri) | secrets_of(source_uri) | spellings(mqtt_password or ""))
+
+
+@contextmanager
+def _session(
+    verbose: bool,
+    thing_uuid: UUID,
+    redactor: Redactor,
+    mqtt_broker: str,
+    mqtt_user: str | None,
+    mqtt_password: str | None,
+) -> Iterator[mqtt.Broker | None]:
+    """Logging and the broker for the length of one command; a failure is logged before the broker is left."""
+    broker = None
+    if mqtt_broker != NO_BROKER:
+        if not mqtt_user or not mqtt_password:
+            raise click.UsageError("with an MQTT broker, -u/--mqtt-user and -pw/--mqtt-password are required")
+        host, port = mqtt.parse_broker(mqtt_broker)
+        broker = mqtt.Broker(mqtt.Address(host, port, mqtt_user, mqtt_password))
+    logs.configure(redactor, verbose=verbose)
+    if broker is not None:
+        mqtt.attach(broker, str(thing_uuid), logs.JsonFormatter(redactor))
+    try:
+        yield broker
+    except Exception as error:
+        logger.error("%s", _reason(error), exc_info=error)  # noqa: TRY400 - the formatter decides on the traceback
+        raise click.exceptions.Exit(1) from error
+    finally:
+        if broker is not None and (lost := broker.close()):
+            logger.warning("%s MQTT messages were not acknowledged by the broker", lost)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ExtractorError):
+        return str(error)
+    if isinstance(error, SQLAlchemyError):
+        # Its own text goes on with the statement and a link.
+        return f"database: {' '.join(str(getattr(error, 'orig', None) or error).split())}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())} (-v shows where)"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line `arguments` (without the program's name); returns the exit code."""
+    try:
+        result = cli.main(list(arguments), prog_name="main.py", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return 1
+    return result if isinstance(result, int) else 0
