@@ -1,0 +1,110 @@
+"""What every gateway does. The in-memory one and the real one inherit these tests, so neither can drift."""
+
+import time
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from bridge.deadline import Deadline
+from bridge.errors import ControllerUnreachableError, OutcomeUnknownError, SlurmRefusedError
+from bridge.slurm.gateway import Gateway
+from tests.support.samples import descriptor
+
+
+class Cluster(Protocol):
+    """A gateway, and the means to hurt the controller behind it."""
+
+    gateway: Gateway
+
+    def pause(self) -> None:
+        """The controller takes requests and does not answer."""
+
+    def resume(self) -> None:
+        """It answers again."""
+
+    def kill(self) -> None:
+        """The controller is gone."""
+
+
+def soon(seconds: float = 20.0) -> Deadline:
+    """A deadline that a healthy controller always keeps."""
+    return Deadline.after(seconds)
+
+
+class GatewayContract:
+    """Inherit it, and provide the fixture `cluster`."""
+
+    def test_a_submitted_job_is_found_at_once(self, cluster: Cluster, tmp_path: Path) -> None:
+        before = int(time.time())
+        job_id = cluster.gateway.submit(descriptor(tmp_path), soon())
+        job = cluster.gateway.find(job_id, soon())
+        assert job is not None
+        assert job.job_id == job_id
+        assert job.comment == descriptor(tmp_path).comment
+        assert job.state in ("PENDING", "RUNNING", "CONFIGURING")
+        assert job.partition == "normal"
+        assert (job.exit_code, job.signal, job.restarts) == (0, 0, 0)
+        assert job.submit_time is not None
+        assert before <= job.submit_time <= time.time()
+
+    def test_every_job_has_an_id_of_its_own(self, cluster: Cluster, tmp_path: Path) -> None:
+        ids = {cluster.gateway.submit(descriptor(tmp_path), soon()) for _ in range(5)}
+        assert len(ids) == 5
+        assert all(job_id.isdecimal() for job_id in ids)
+
+    def test_an_unknown_job_is_none(self, cluster: Cluster) -> None:
+        assert cluster.gateway.find("4000000", soon()) is None
+
+    def test_an_unknown_partition_is_refused_with_slurms_code(self, cluster: Cluster, tmp_path: Path) -> None:
+        with pytest.raises(SlurmRefusedError) as caught:
+            cluster.gateway.submit(descriptor(tmp_path, partition="nowhere"), soon())
+        assert caught.value.slurm_code == 2000
+        assert "artition" in caught.value.slurm_message
+
+    def test_the_controller_answers_a_ping(self, cluster: Cluster) -> None:
+        assert [controller.is_responding for controller in cluster.gateway.ping(soon())] == [True]
+
+    def test_all_workers_are_alive(self, cluster: Cluster) -> None:
+        count = cluster.gateway.workers()
+        assert count.alive == count.wanted > 0
+
+    def test_a_silent_controller_leaves_the_outcome_unknown_and_may_execute_it(
+        self, cluster: Cluster, tmp_path: Path
+    ) -> None:
+        last = int(cluster.gateway.submit(descriptor(tmp_path), soon()))
+        cluster.pause()
+        started_at = time.monotonic()
+        with pytest.raises(OutcomeUnknownError):
+            cluster.gateway.submit(descriptor(tmp_path), Deadline.after(1.0))
+        assert 0.9 < time.monotonic() - started_at < 2.0
+        cluster.resume()
+        assert _wait_for_job(cluster.gateway, str(last + 1))
+
+    def test_a_silent_controller_cannot_be_read(self, cluster: Cluster) -> None:
+        cluster.pause()
+        with pytest.raises(ControllerUnreachableError):
+            cluster.gateway.find("1", Deadline.after(0.5))
+        with pytest.raises(ControllerUnreachableError):
+            cluster.gateway.ping(soon(0.5))
+
+    def test_after_silence_it_works_again(self, cluster: Cluster, tmp_path: Path) -> None:
+        cluster.pause()
+        with pytest.raises(OutcomeUnknownError):
+            cluster.gateway.submit(descriptor(tmp_path), Deadline.after(0.5))
+        cluster.resume()
+        assert cluster.gateway.submit(descriptor(tmp_path), soon())
+
+    def test_a_dead_controller_is_unreachable(self, cluster: Cluster, tmp_path: Path) -> None:
+        cluster.kill()
+        with pytest.raises(ControllerUnreachableError):
+            cluster.gateway.submit(descriptor(tmp_path), soon())
+
+
+def _wait_for_job(gateway: Gateway, job_id: str) -> bool:
+    deadline = soon(10)
+    while deadline.remaining_seconds:
+        if gateway.find(job_id, soon()):
+            return True
+        time.sleep(0.1)
+    return False

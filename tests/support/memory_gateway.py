@@ -1,0 +1,80 @@
+"""A gateway without Slurm, for unit tests. It passes the same contract as the real one: `tests/contract/`."""
+
+import time
+from collections.abc import Mapping
+
+from bridge.deadline import Deadline
+from bridge.slurm.errors import error_for, outcome_unknown
+from bridge.slurm.gateway import WorkerCount
+from bridge.slurm.messages import ControllerPing, JobDescriptor, JobSnapshot
+
+PARTITION = "normal"
+INVALID_PARTITION = (2000, "Invalid partition name specified")
+CONNECT_FAILURE = (1800, "Unable to contact slurm controller (connect failure)")
+
+
+class MemoryGateway:
+    """A cluster of one partition, `normal`, in which jobs wait for ever."""
+
+    def __init__(self) -> None:
+        self.descriptors: dict[str, JobDescriptor] = {}
+        self._snapshots: dict[str, JobSnapshot] = {}
+        self.is_paused = False
+        self.is_dead = False
+
+    def submit(self, descriptor: JobDescriptor, deadline: Deadline) -> str:
+        """See `Gateway`. A paused controller executes what it was sent all the same."""
+        self._contact()
+        if descriptor.partition not in (None, PARTITION):
+            raise error_for(*INVALID_PARTITION)
+        job_id = str(len(self.descriptors) + 1)
+        self.descriptors[job_id] = descriptor
+        self._snapshots[job_id] = _pending(job_id, descriptor)
+        if self.is_paused:
+            time.sleep(deadline.remaining_seconds)
+            raise outcome_unknown("Slurm did not answer in time")
+        return job_id
+
+    def find(self, job_id: str, deadline: Deadline) -> JobSnapshot | None:
+        """See `Gateway`."""
+        self._contact()
+        if self.is_paused:
+            time.sleep(deadline.remaining_seconds)
+            raise error_for(*CONNECT_FAILURE)
+        return self._snapshots.get(job_id)
+
+    def ping(self, deadline: Deadline) -> tuple[ControllerPing, ...]:
+        """See `Gateway`."""
+        self.find("", deadline)
+        return (ControllerPing("memory", is_responding=True),)
+
+    def workers(self) -> WorkerCount:
+        """See `Gateway`."""
+        return WorkerCount(wanted=1, alive=1)
+
+    def put(self, job_id: str, changes: Mapping[str, object]) -> None:
+        """Change how a job stands, as Slurm would."""
+        fields = {name: getattr(self._snapshots[job_id], name) for name in JobSnapshot.__dataclass_fields__}
+        self._snapshots[job_id] = JobSnapshot(**{**fields, **changes})
+
+    def _contact(self) -> None:
+        if self.is_dead:
+            raise error_for(*CONNECT_FAILURE)
+
+
+def _pending(job_id: str, descriptor: JobDescriptor) -> JobSnapshot:
+    return JobSnapshot(
+        job_id=job_id,
+        user_id=1000,
+        comment=descriptor.comment,
+        state="PENDING",
+        state_reason=None,
+        exit_code=0,
+        signal=0,
+        submit_time=int(time.time()),
+        start_time=None,
+        end_time=None,
+        nodes=None,
+        partition=descriptor.partition or PARTITION,
+        restarts=0,
+    )

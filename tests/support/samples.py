@@ -1,0 +1,45 @@
+"""Requests and settings that tests share."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bridge.settings import KindSettings, Settings
+from bridge.slurm.messages import JobDescriptor
+
+THING = "ce2b4fb6-d9de-11eb-a236-125e5a40a845"
+PARSE_BODY = {
+    "parser": "CsvParser",
+    "target": "postgresql://tsm:secret@db.example/tsm",
+    "source": "https://storage.example/bucket/file.csv?X-Amz-Signature=secret",
+    "thing_uuid": THING,
+}
+QAQC_BODY = {"target": "postgresql://tsm:secret@db.example/tsm", "thing_uuid": THING}
+
+
+def settings(**changes: Any) -> Settings:
+    """Settings that need nothing from outside."""
+    kind = KindSettings(extractor_command=("/opt/extractor/bin/python", "/opt/extractor/main.py"))
+    return Settings(**{"parse": kind, "qaqc": kind, **changes})
+
+
+def descriptor(output_folder: Path, **changes: Any) -> JobDescriptor:
+    """A job that waits for a minute, unless told otherwise."""
+    comment = json.dumps({"kind": "parse", "thing": THING, "req": "request-1"}, separators=(",", ":"))
+    fields: dict[str, Any] = {
+        "name": "parse",
+        "script": "#!/bin/sh\nsleep 60\n",
+        "environment": {"PATH": "/usr/bin:/bin"},
+        "comment": comment,
+        "working_folder": str(output_folder),
+        "stdout_path": f"{output_folder}/%x-%j.out",
+        "stderr_path": f"{output_folder}/%x-%j.err",
+        "partition": None,
+        "account": None,
+        "qos": None,
+        "time_limit_minutes": None,
+        "memory_mib": 10,
+        "cpus": 1,
+        "nice": 0,
+    }
+    return JobDescriptor(**{**fields, **changes})

@@ -1,0 +1,95 @@
+"""Job scripts against golden files, and the launcher in them in a real process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jinja2
+import pytest
+
+from bridge.descriptors import JobFactory
+from bridge.rendering import render_job_script
+from tests.support.samples import settings
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.mark.parametrize("kind", ["parse", "qaqc"])
+def test_the_script_is_the_golden_one(kind: str) -> None:
+    script = render_job_script(kind, ["/opt/extractor/bin/python", "/opt/extractor/main.py"])
+    assert script == (GOLDEN / f"{kind}.sh").read_text()
+
+
+def test_words_of_the_command_are_quoted() -> None:
+    script = render_job_script("parse", ["/a b/python", "-X", "a'b", "/m$(id).py"])
+    assert """exec '/a b/python' -X 'a'"'"'b' - parse '/m$(id).py' <<""" in script
+
+
+def test_templates_of_the_operator(tmp_path: Path) -> None:
+    (tmp_path / "parse.sh.j2").write_text("#!/bin/sh\n{{ interpreter }} {{ program }}\n")
+    assert render_job_script("parse", ["python", "m.py"], tmp_path) == "#!/bin/sh\npython m.py\n"
+
+
+@pytest.mark.parametrize("template", [None, "{{ typo }}", "{% if %}"], ids=["missing", "unknown-name", "malformed"])
+def test_bad_templates_are_refused(tmp_path: Path, template: str | None) -> None:
+    if template is not None:
+        (tmp_path / "parse.sh.j2").write_text(template)
+    with pytest.raises(jinja2.TemplateError):
+        render_job_script("parse", ["python", "m.py"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "variables", "arguments"),
+    [
+        pytest.param(
+            "parse",
+            {"TSM_PARSER": "P", "TSM_TARGET": "t://u:p@h/$(id)", "TSM_SOURCE": "s://'\"h", "TSM_THING_UUID": "-u"},
+            ["parse", "--parser=P", "--target-uri=t://u:p@h/$(id)", "--source=s://'\"h", "--device-id=-u"],
+            id="parse",
+        ),
+        pytest.param(
+            "qaqc",
+            {"TSM_TARGET": "t", "TSM_THING_UUID": "u"},
+            ["run-qaqc", "--target-uri=t", "--device-id=u"],
+            id="qaqc",
+        ),
+    ],
+)
+def test_the_script_starts_the_extractor_with_the_request(
+    tmp_path: Path, kind: str, variables: dict[str, str], arguments: list[str]
+) -> None:
+    program = tmp_path / "main.py"
+    program.write_text(
+        "import json, os, pathlib, sys\n"
+        "command_line = pathlib.Path('/proc/self/cmdline').read_text()\n"
+        "print(json.dumps([__name__, sys.argv, command_line, sorted(os.environ)]))\n"
+        "sys.exit(3)\n"
+    )
+    script = render_job_script(kind, [sys.executable, str(program)])
+    environment = {"PATH": os.environ["PATH"], **variables}
+    done = subprocess.run(["bash"], input=script, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    name, argv, command_line, names = json.loads(done.stdout)
+    assert name == "__main__"
+    assert argv == [str(program), *arguments]
+    assert command_line.split("\0") == [sys.executable, "-", arguments[0], str(program), ""]
+    assert not [name for name in names if name.startswith("TSM_")]
+
+
+def test_the_jobs_environment_is_explicit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_SECRET", "canary")
+    factory = JobFactory.for_kind("parse", settings(mqtt_broker="b:1", mqtt_user="u", mqtt_password="p", verbose=True))
+    assert factory.environment == {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "SLURM_UMASK": "0077",
+        "MQTT_BROKER": "b:1",
+        "MQTT_USER": "u",
+        "MQTT_PASSWORD": "p",
+        "VERBOSE": "true",
+    }
+    without = JobFactory.for_kind("qaqc", settings(mqtt_user="u", mqtt_password="p"))
+    assert without.environment["MQTT_BROKER"] == "None"
+    assert "MQTT_PASSWORD" not in without.environment

@@ -1,0 +1,154 @@
+"""The pool of workers, with workers that need no Slurm."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+
+import pytest
+
+from bridge.deadline import Deadline
+from bridge.errors import OverloadedError
+from bridge.slurm.errors import WorkerLostError, WorkerUnavailableError
+from bridge.slurm.messages import Failure, Find, Found, Ping, Pinged, Ready, Submitted
+from bridge.slurm.pool import WorkerPool
+
+HANG, DIE, WHO = 1, 2, 3
+
+
+def obedient_worker(connection: Connection, _conf: str | None) -> None:
+    """Hangs, dies or tells its process id, as it is asked."""
+    connection.send(Ready(os.getuid()))
+    while True:
+        try:
+            request = connection.recv()
+        except EOFError:
+            return
+        match request:
+            case Find(job_id=1):
+                time.sleep(60)
+            case Find(job_id=2):
+                os.kill(os.getpid(), signal.SIGKILL)
+            case Find(job_id=3):
+                connection.send(Submitted(str(os.getpid())))
+            case Ping():
+                connection.send(Pinged(()))
+            case _:
+                connection.send(Found(None))
+
+
+def refusing_worker(connection: Connection, _conf: str | None) -> None:
+    """Cannot serve and says why."""
+    connection.send(Failure(0, "slurm_conf_path: cannot read /nowhere"))
+
+
+def exiting_worker(_connection: Connection, _conf: str | None) -> None:
+    """Ends without a word, as libslurm does."""
+    os._exit(1)
+
+
+@pytest.fixture
+def pool() -> Iterator[WorkerPool]:
+    pool = WorkerPool(obedient_worker, (None,), size=2, max_waiting=1)
+    pool.start()
+    yield pool
+    pool.close()
+
+
+def soon() -> Deadline:
+    return Deadline.after(20)
+
+
+def wait_until_alive(pool: WorkerPool, count: int) -> None:
+    deadline = soon()
+    while pool.alive != count:
+        assert deadline.remaining_seconds, f"{pool.alive} workers are alive, {count} should be"
+        time.sleep(0.02)
+
+
+def test_it_tells_whose_jobs_they_will_be() -> None:
+    pool = WorkerPool(obedient_worker, (None,), size=1, max_waiting=0)
+    assert pool.start() == os.getuid()
+    pool.close()
+
+
+def test_requests_are_answered(pool: WorkerPool) -> None:
+    assert pool.call(Ping(), soon()) == Pinged(())
+
+
+def test_a_worker_that_hangs_is_given_up_at_the_deadline_and_replaced(pool: WorkerPool) -> None:
+    started_at = time.monotonic()
+    with pytest.raises(WorkerLostError, match="did not answer in time"):
+        pool.call(Find(HANG), Deadline.after(0.3))
+    assert time.monotonic() - started_at < 2
+    wait_until_alive(pool, 2)
+    assert pool.call(Ping(), soon()) == Pinged(())
+
+
+def test_a_worker_that_dies_costs_only_its_own_request(pool: WorkerPool) -> None:
+    with pytest.raises(WorkerLostError, match="died"):
+        pool.call(Find(DIE), soon())
+    assert pool.call(Ping(), soon()) == Pinged(())
+    wait_until_alive(pool, 2)
+
+
+def test_workers_that_died_while_idle_are_noticed_and_nobody_is_told(pool: WorkerPool) -> None:
+    first = pool.call(Find(WHO), soon())
+    assert isinstance(first, Submitted)
+    os.kill(int(first.job_id), signal.SIGKILL)
+    deadline = soon()
+    while pool.alive == 2:
+        assert deadline.remaining_seconds
+    second = pool.call(Find(WHO), soon())
+    assert isinstance(second, Submitted)
+    assert second.job_id != first.job_id
+    wait_until_alive(pool, 2)
+
+
+def test_a_full_queue_refuses_at_once(pool: WorkerPool) -> None:
+    outcomes: list[type[Exception]] = []
+
+    def hang() -> None:
+        try:
+            pool.call(Find(HANG), Deadline.after(1.5))
+        except (WorkerLostError, OverloadedError) as error:
+            outcomes.append(type(error))
+
+    threads = [threading.Thread(target=hang) for _ in range(3)]  # two at work, one waits
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    started_at = time.monotonic()
+    with pytest.raises(OverloadedError):
+        pool.call(Ping(), soon())
+    assert time.monotonic() - started_at < 0.2
+    for thread in threads:
+        thread.join()
+    assert sorted(error.__name__ for error in outcomes) == ["OverloadedError", "WorkerLostError", "WorkerLostError"]
+
+
+@pytest.mark.parametrize(
+    ("main", "reason"),
+    [
+        pytest.param(refusing_worker, "cannot read /nowhere", id="says-why"),
+        pytest.param(exiting_worker, "libslurm ended the worker process .exit status 1.", id="just-exits"),
+    ],
+)
+def test_workers_that_cannot_start_say_why(main: Callable[..., None], reason: str) -> None:
+    pool = WorkerPool(main, (None,), size=2, max_waiting=1)
+    with pytest.raises(WorkerUnavailableError, match=reason):
+        pool.start()
+
+
+def test_a_closed_pool_leaves_no_process() -> None:
+    pool = WorkerPool(obedient_worker, (None,), size=1, max_waiting=0)
+    pool.start()
+    reply = pool.call(Find(WHO), soon())
+    assert isinstance(reply, Submitted)
+    pool.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(reply.job_id), 0)
+    with pytest.raises(OverloadedError):
+        pool.call(Ping(), soon())

@@ -1,0 +1,140 @@
+"""Every rule of the contract for what a client may ask."""
+
+import json
+from typing import Any
+
+import pytest
+
+from bridge.errors import InvalidRequestError, MalformedJsonError
+from bridge.requests import ParseRequest, QaqcRequest, RequestRules, read_request
+from tests.support.samples import PARSE_BODY, QAQC_BODY, THING
+
+RULES = RequestRules(None, frozenset({"postgresql", "postgresql+psycopg", "sqlite"}), frozenset({"http", "https"}))
+
+
+def parse(**changes: Any) -> ParseRequest:
+    return read_request(ParseRequest, json.dumps({**PARSE_BODY, **changes}).encode(), RULES)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        pytest.param("parser", "CsvParser", id="parser"),
+        pytest.param("parser", "_" + "a" * 99, id="longest-parser"),
+        pytest.param("target", "sqlite:////work/demo.db", id="sqlite"),
+        pytest.param("target", "POSTGRESQL://u@h/d", id="scheme-in-capitals"),
+        pytest.param("target", "postgresql+psycopg://u:p%40ss@[::1]:5432/d?sslmode=require", id="psycopg-ipv6"),
+        pytest.param("target", "sqlite:///" + "a" * 2038, id="longest-target"),
+        pytest.param("source", "http://h/" + "a" * 8183, id="longest-source"),
+        pytest.param("source", "https://u:p@h:9000/a%20b.csv?sig=x%2By&e=$(id)'", id="signed-source"),
+        pytest.param("thing_uuid", THING.upper(), id="uuid-in-capitals"),
+        pytest.param("thing_uuid", f"urn:uuid:{THING}", id="uuid-urn"),
+    ],
+)
+def test_accepted(field: str, value: str) -> None:
+    request = parse(**{field: value})
+    assert str(getattr(request, field)) == (THING if field == "thing_uuid" else value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        pytest.param("parser", "", "must match", id="parser-empty"),
+        pytest.param("parser", "1Parser", "must match", id="parser-starts-with-digit"),
+        pytest.param("parser", "a" * 101, "must match", id="parser-too-long"),
+        pytest.param("parser", "CsvParser\n", "must match", id="parser-newline"),
+        pytest.param("parser", "$(touch /tmp/x)", "must match", id="parser-command"),
+        pytest.param("parser", "Csv`id`", "must match", id="parser-backticks"),
+        pytest.param("parser", "Csv😀", "must match", id="parser-emoji"),
+        pytest.param("parser", None, "must be a string", id="parser-null"),
+        pytest.param("parser", ["CsvParser"], "must be a string", id="parser-list"),
+        pytest.param("target", 1, "must be a string", id="target-number"),
+        pytest.param("target", "", "must be a URI", id="target-empty"),
+        pytest.param("target", "db.example/tsm", "must start with one of", id="target-no-scheme"),
+        pytest.param("target", "postgresql:db", "must start with one of", id="target-no-slashes"),
+        pytest.param("target", "mysql://u@h/d", "must start with one of", id="target-scheme"),
+        pytest.param("target", "postgresql://h/d\x00", "must be a URI", id="target-nul"),
+        pytest.param("target", "postgresql://h/d\r\nX: y", "must be a URI", id="target-crlf"),
+        pytest.param("target", "postgresql://h/d\x7f", "must be a URI", id="target-del"),
+        pytest.param("target", 'postgresql://h/"d"', "must be a URI", id="target-quotes"),
+        pytest.param("target", "sqlite:///" + "a" * 2039, "at most 2048 bytes", id="target-too-long"),
+        pytest.param("source", "file:///etc/passwd", "must start with one of", id="source-file"),
+        pytest.param("source", "http:///x", "must name a host", id="source-no-host"),
+        pytest.param("source", "http://h:port/x", "malformed", id="source-bad-port"),
+        pytest.param("source", "http://[::1/x", "malformed", id="source-bad-host"),
+        pytest.param("source", "http://h/a b", "must be a URI", id="source-blank"),
+        pytest.param("source", "http://h/`id`", "must be a URI", id="source-backticks"),
+        pytest.param("source", "http://h/ü", "must be a URI", id="source-not-ascii"),
+        pytest.param("source", "http://h/\ud83d\ude00", "must be a URI", id="source-emoji"),
+        pytest.param("source", "http://h/" + "a" * 8184, "at most 8192 bytes", id="source-too-long"),
+        pytest.param("thing_uuid", "", "must be a UUID", id="uuid-empty"),
+        pytest.param("thing_uuid", THING[:-1], "must be a UUID", id="uuid-short"),
+        pytest.param("thing_uuid", THING.replace("-", ""), "must be a UUID", id="uuid-without-hyphens"),
+        pytest.param("thing_uuid", "{" + THING + "}", "must be a UUID", id="uuid-braces"),
+        pytest.param("thing_uuid", THING + "\n", "must be a UUID", id="uuid-newline"),
+        pytest.param("thing_uuid", 17, "must be a string that holds a UUID", id="uuid-number"),
+        pytest.param("qaqc", True, "is not a field of this request", id="unknown-field"),
+    ],
+)
+def test_refused(field: str, value: Any, message: str) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        parse(**{field: value})
+    assert [error.field for error in caught.value.errors] == [field]
+    assert message in caught.value.errors[0].message
+
+
+def test_every_missing_field_is_named() -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        read_request(ParseRequest, b"{}", RULES)
+    assert {error.field for error in caught.value.errors} == set(PARSE_BODY)
+    assert {error.message for error in caught.value.errors} == {"is required"}
+
+
+def test_no_error_repeats_a_value() -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        parse(target="mysql://u:canary@h", source="ftp://h/?canary", parser="canary!", thing_uuid="canary")
+    assert len(caught.value.errors) == 4
+    assert "canary" not in repr(caught.value.errors)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"{", id="cut-off"),
+        pytest.param(b"[]", id="list"),
+        pytest.param(b'"text"', id="string"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"a=b&c=d", id="form"),
+        pytest.param(json.dumps(PARSE_BODY).encode("utf-16"), id="utf-16"),
+        pytest.param(b'{"parser": "\xff"}', id="not-utf-8"),
+        pytest.param(b'{"parser": "\\ud800"}', id="lone-surrogate"),
+        pytest.param(b"[" * 10_000, id="deep"),
+    ],
+)
+def test_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedJsonError):
+        read_request(ParseRequest, body, RULES)
+
+
+def test_only_the_operators_parsers() -> None:
+    rules = RequestRules(frozenset({"CsvParser"}), RULES.target_schemes, RULES.source_schemes)
+    assert read_request(ParseRequest, json.dumps(PARSE_BODY).encode(), rules).parser == "CsvParser"
+    with pytest.raises(InvalidRequestError) as caught:
+        read_request(ParseRequest, json.dumps({**PARSE_BODY, "parser": "Other"}).encode(), rules)
+    assert caught.value.errors[0].message == "must be one of CsvParser"
+
+
+def test_the_request_becomes_the_jobs_environment() -> None:
+    assert parse().environment() == {
+        "TSM_PARSER": PARSE_BODY["parser"],
+        "TSM_TARGET": PARSE_BODY["target"],
+        "TSM_SOURCE": PARSE_BODY["source"],
+        "TSM_THING_UUID": THING,
+    }
+    qaqc = read_request(QaqcRequest, json.dumps(QAQC_BODY).encode(), RULES)
+    assert qaqc.environment() == {"TSM_TARGET": QAQC_BODY["target"], "TSM_THING_UUID": THING}
+
+
+def test_a_request_does_not_show_its_secrets_when_printed() -> None:
+    assert "secret" not in repr(parse())

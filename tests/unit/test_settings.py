@@ -1,0 +1,115 @@
+"""Where settings come from, and what is refused in which words."""
+
+from pathlib import Path
+
+import pytest
+
+from bridge.settings import KindSettings, Settings, SettingsError, load_settings
+
+COMMAND = '["/opt/python", "/opt/main.py"]'
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BRIDGE_CONFIG_FILE", "MQTT_BROKER", "MQTT_USER", "MQTT_PASSWORD", "VERBOSE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("BRIDGE_PARSE__EXTRACTOR_COMMAND", COMMAND)
+    monkeypatch.setenv("BRIDGE_QAQC__EXTRACTOR_COMMAND", COMMAND)
+
+
+def config_file(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    path = folder / "config.toml"
+    path.write_text(text)
+    monkeypatch.setenv("BRIDGE_CONFIG_FILE", str(path))
+
+
+def test_defaults_are_enough_beside_the_extractor() -> None:
+    settings = load_settings({})
+    assert (settings.host, settings.port) == ("127.0.0.1", 5000)
+    assert settings.parse.extractor_command == ("/opt/python", "/opt/main.py")
+    assert settings.mqtt_broker is None
+
+
+def test_the_command_line_beats_the_environment_beats_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config_file(tmp_path, monkeypatch, 'host = "::1"\nport = 1\nworkers = 1\n[parse]\npartition = "p"\nnice = 5\n')
+    monkeypatch.setenv("BRIDGE_PORT", "2")
+    monkeypatch.setenv("BRIDGE_HOST", "::2")
+    monkeypatch.setenv("BRIDGE_PARSE__NICE", "7")
+    settings = load_settings({"host": "::3"})
+    assert (settings.host, settings.port, settings.workers) == ("::3", 2, 1)
+    assert (settings.parse.partition, settings.parse.nice) == ("p", 7)
+
+
+def test_mqtt_keeps_its_old_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MQTT_BROKER", "broker:1883")
+    monkeypatch.setenv("MQTT_USER", "user")
+    monkeypatch.setenv("MQTT_PASSWORD", "canary")
+    monkeypatch.setenv("VERBOSE", "true")
+    settings = load_settings({})
+    assert (settings.mqtt_broker, settings.mqtt_user, settings.verbose) == ("broker:1883", "user", True)
+    assert settings.mqtt_password is not None
+    assert settings.mqtt_password.get_secret_value() == "canary"
+    assert "canary" not in repr(settings)
+
+
+@pytest.mark.parametrize("off", ["None", ""])
+def test_mqtt_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, off: str) -> None:
+    monkeypatch.setenv("MQTT_BROKER", off)
+    assert load_settings({}).mqtt_broker is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        pytest.param("BRIDGE_PRT", "1", "BRIDGE_PRT: no setting has this name", id="unknown"),
+        pytest.param("BRIDGE_PARSE__CPU", "1", "parse.cpu: no setting has this name", id="unknown-in-kind"),
+        pytest.param("BRIDGE_MQTT_USER", "u", "BRIDGE_MQTT_USER: no setting has this name", id="prefix-too-many"),
+        pytest.param("BRIDGE_PORT", "canary", "port (or BRIDGE_PORT in the environment): ", id="no-number"),
+        pytest.param("BRIDGE_PORT", "65536", "less than or equal to 65535", id="port-range"),
+        pytest.param("BRIDGE_PARSE__CPUS", "0", "parse.cpus (or BRIDGE_PARSE__CPUS in", id="cpus"),
+        pytest.param("BRIDGE_PARSE__TIME_LIMIT_MINUTES", "-1", "BRIDGE_PARSE__TIME_LIMIT_MINUTES", id="time-limit"),
+        pytest.param("BRIDGE_THREADS", "5", "raise BRIDGE_THREADS or lower BRIDGE_MAX_WAITING", id="contradiction"),
+        pytest.param("BRIDGE_OUTPUT_FOLDER", "canary/x", "must be an absolute path", id="relative"),
+        pytest.param("BRIDGE_TARGET_SCHEMES", "canary", "given as JSON", id="not-json"),
+        pytest.param("BRIDGE_JOB_ENVIRONMENT", '{"SLURM_JWT": "canary"}', "SLURM_JWT is not a name", id="job-slurm"),
+        pytest.param("BRIDGE_CONFIG_FILE", "/nowhere", "BRIDGE_CONFIG_FILE: cannot read /nowhere", id="no-file"),
+        pytest.param("MQTT_BROKER", "canary", "mqtt_broker (or MQTT_BROKER in the environment)", id="broker-no-port"),
+        pytest.param("MQTT_BROKER", "h:1", "set MQTT_USER and MQTT_PASSWORD", id="broker-without-user"),
+    ],
+)
+def test_bad_settings_are_named_and_never_shown(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings({})
+    assert message in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("prt = 1", "prt: no setting has this name", id="unknown"),
+        pytest.param("[parse]\ncpu = 1", "parse.cpu: no setting has this name", id="unknown-in-kind"),
+        pytest.param("port = ", "is not TOML", id="not-toml"),
+        pytest.param('mqtt_password = ["canary"]', "mqtt_password (or MQTT_PASSWORD in", id="secret"),
+    ],
+)
+def test_bad_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str) -> None:
+    config_file(tmp_path, monkeypatch, text)
+    with pytest.raises(SettingsError) as caught:
+        load_settings({})
+    assert message in str(caught.value)
+    assert "canary" not in str(caught.value)
+
+
+def test_the_extractor_has_to_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BRIDGE_QAQC__EXTRACTOR_COMMAND")
+    with pytest.raises(SettingsError, match=r"qaqc \(or BRIDGE_QAQC in the environment\): Field required"):
+        load_settings({})
+
+
+def test_every_setting_says_what_it_means() -> None:
+    fields = {**Settings.model_fields, **KindSettings.model_fields}
+    assert [name for name, field in fields.items() if not field.description] == []
