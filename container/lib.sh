@@ -1,0 +1,74 @@
+# shellcheck shell=bash
+# What build, run, test and shell share: where the tree is, and how to enter it.  Sourced, never run.
+
+container=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+checkout=$(dirname "$container")
+cache=${BRIDGE_CACHE_DIR:-/var/cache/tsm-slurm-bridge}
+running_box=/run/tsm-slurm-bridge.box # "PID START-TIME" of the first process in the box that `run` started
+
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# Are we in the box already (an image made by the Dockerfile, or a shell in the tree)?
+in_box() {
+    [[ -e /opt/bridge/.provisioned ]]
+}
+
+# The tree is named after all that shapes it: change one of these files, and the next command builds a new one.
+# (pyproject.toml is not among them: it holds tool settings, which are read from the checkout.)
+tree_key() {
+    (
+        cd "$checkout" || exit
+        cat container/{build,provision,pyslurm-compat.h,constraints.txt} extractor/requirements.txt setup.cfg
+    ) | sha256sum | cut -c1-16
+}
+
+# Put before a command, makes it the first process of new mount and pid namespaces.  Whatever ends us, SIGKILL
+# included, the kernel then ends that command with all that it started and mounted.
+# (An array, not a function: in the background a function would put a subshell between us and the command.)
+# shellcheck disable=SC2034  # used by those who source this
+isolated=(setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child)
+
+need_namespaces() {
+    [[ $(id -u) == 0 ]] || die "needs root, to make mounts: sudo ./container/${0##*/}"
+    unshare --mount --pid --fork true 2>/dev/null ||
+        die "new mount and pid namespaces are forbidden here (inside a container?): make it a privileged one, or use container/Dockerfile"
+}
+
+# Sets $tree, building it where it is missing, and marks it as in use (shared lock, descriptor 8) as long as we live.
+need_tree() {
+    need_namespaces
+    "$container/build" || exit
+    tree=$cache/$(tree_key)
+    exec 8<"$tree"
+    flock --shared 8
+    touch "$tree.used"
+}
+
+# The box gets nothing of the caller's environment but the terminal's kind and the bridge's own variables.
+narrow_environment() {
+    local name
+    # shellcheck disable=SC2163  # the variable of that name is meant
+    for name in $(compgen -e); do
+        case $name in
+        BRIDGE_CACHE_DIR) export -n "$name" ;; # ours, not a setting of the service
+        PATH | TERM | MQTT_BROKER | MQTT_USER | MQTT_PASSWORD | VERBOSE | BRIDGE_*) ;;
+        *) export -n "$name" ;;
+        esac
+    done
+    export HOME=/root LANG=C.UTF-8 SLURM_CONF=/etc/slurm/slurm.conf
+}
+
+# Prints the pid of the running box's first process, if there is one.
+running_pid() {
+    local pid started
+    read -r pid started 2>/dev/null <"$running_box" || return 1
+    # A pid that was given to another process since has another start time.
+    [[ $started == "$(start_time "$pid")" ]] && echo "$pid"
+}
+
+start_time() {
+    cut -d' ' -f22 "/proc/$1/stat" 2>/dev/null
+}

@@ -1,0 +1,305 @@
+"""A real Slurm for tests: slurmctld and slurmds of their own, from the top-level slurm.conf.
+
+Needs root and the box (container/test). Several may run at once: each has its own folder, ports, keys and socket.
+"""
+
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+SLURM_CONF = Path(__file__).resolve().parents[2] / "slurm.conf"
+DEFAULT_PARTITIONS = ("PartitionName=normal Default=YES Nodes=ALL State=UP MaxTime=INFINITE",)
+
+NODE_CPUS = 4
+NODE_MEMORY_MIB = 4096
+
+READY_SECONDS = 15.0
+STOP_SECONDS = 5.0
+COMMAND_SECONDS = 30.0
+POLL_SECONDS = 0.02
+
+
+class PrivateSlurmError(Exception):
+    """A daemon or a command of the private Slurm failed; the message has what it said."""
+
+
+class PrivateSlurm:
+    """One slurmctld and `nodes` slurmds (`n1`, `n2`, ...; 4 CPUs and 4 GiB each, not enforced), running while entered.
+
+    Args:
+        folder: an existing folder for all of its files. The users that are to submit must be able to enter it.
+        nodes: number of slurmds.
+        overrides: parameters of slurm.conf to set otherwise, or to add: `{"MessageTimeout": "2"}`.
+        partitions: the lines that define partitions.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        nodes: int = 1,
+        overrides: Mapping[str, str] | None = None,
+        partitions: Sequence[str] = DEFAULT_PARTITIONS,
+    ) -> None:
+        self.folder = folder
+        self.conf_path = folder / "slurm.conf"
+        self._sack_path = folder / "sack.socket"
+        self._nodes = nodes
+        self._overrides = dict(overrides or {})
+        self._partitions = tuple(partitions)
+        self._daemons: dict[str, subprocess.Popen[bytes]] = {}
+        self._sack: socket.socket | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which clients find this Slurm; to be put into their environment."""
+        return {"SLURM_CONF": str(self.conf_path), "SLURM_SACK_SOCKET": str(self._sack_path)}
+
+    @property
+    def controller_pid(self) -> int:
+        """Process id of slurmctld."""
+        return self._daemons["slurmctld"].pid
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start all daemons and wait until every node is idle.
+
+        Raises:
+            PrivateSlurmError: a daemon ended, or the nodes were not idle in time; with its last log lines.
+        """
+        _require_enterable(self.folder)
+        self._write_files()
+        # auth/slurm hands out credentials on a socket whose path is fixed for slurmctld and slurmd (sackd's alone can
+        # be set), so that two Slurms would take it from each other. But a daemon takes over one that is open already,
+        # which Slurm uses when it reconfigures. All of ours listen on the same: whichever is alive answers.
+        self._sack_path.unlink(missing_ok=True)
+        self._sack = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._sack.setblocking(False)
+        self._sack.bind(str(self._sack_path))
+        self._sack_path.chmod(0o777)
+        self._sack.listen(4096)
+        try:
+            self.start_controller()
+            for number in range(1, self._nodes + 1):
+                self.start_node(number)
+            self._wait(self._nodes_are_idle, "nodes are not idle")
+        except BaseException:
+            self._kill_all()
+            raise
+
+    def stop(self) -> None:
+        """End all daemons, and the jobs that still run.
+
+        Raises:
+            PrivateSlurmError: a daemon had ended by itself, or would not end; with its last log lines.
+        """
+        complaints = [
+            f"{name} had ended by itself with {daemon.returncode}:\n{self._log_tail(name)}"
+            for name, daemon in self._daemons.items()
+            if daemon.poll() is not None
+        ]
+        for daemon in self._daemons.values():
+            daemon.send_signal(signal.SIGCONT)
+            daemon.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for name, daemon in self._daemons.items():
+            try:
+                daemon.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                complaints.append(f"{name} did not end within {STOP_SECONDS:g} s:\n{self._log_tail(name)}")
+        self._kill_all()
+        if complaints:
+            raise PrivateSlurmError("\n".join(complaints))
+
+    def start_controller(self) -> None:
+        """Start slurmctld (again) and wait until it answers."""
+        self._start_daemon("slurmctld", "slurmctld", "-D")
+        self._wait(self._controller_answers, "slurmctld does not answer")
+
+    def pause_controller(self) -> None:
+        """SIGSTOP: slurmctld still accepts connections and answers nothing."""
+        self._daemons["slurmctld"].send_signal(signal.SIGSTOP)
+
+    def resume_controller(self) -> None:
+        """SIGCONT, after `pause_controller`."""
+        self._daemons["slurmctld"].send_signal(signal.SIGCONT)
+
+    def kill_controller(self) -> None:
+        """SIGKILL; `start_controller` brings it back with the state it had saved."""
+        daemon = self._daemons.pop("slurmctld")
+        daemon.kill()
+        daemon.wait()
+
+    def start_node(self, number: int) -> None:
+        """Start the slurmd of node n`number`."""
+        self._start_daemon(f"n{number}", "slurmd", "-D", "-N", f"n{number}")
+
+    def stop_node(self, number: int) -> None:
+        """End the slurmd of node n`number`; its jobs go on, as they do on a cluster."""
+        daemon = self._daemons.pop(f"n{number}")
+        daemon.terminate()
+        daemon.wait(STOP_SECONDS)
+
+    def run(self, *argv: str, user: str = "root") -> str:
+        """Standard output of a command (`squeue`, `scontrol`, ...) run as `user`.
+
+        Raises:
+            PrivateSlurmError: it failed, or took longer than 30 s.
+        """
+        try:
+            done = subprocess.run(
+                argv,
+                env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **self.environment},
+                cwd="/",
+                user=user,
+                group=user,
+                extra_groups=[],
+                capture_output=True,
+                text=True,
+                timeout=COMMAND_SECONDS,
+                check=True,
+            )
+        except subprocess.CalledProcessError as error:
+            raise PrivateSlurmError(f"{' '.join(argv)}: exit {error.returncode}: {error.stderr.strip()}") from None
+        except subprocess.TimeoutExpired:
+            raise PrivateSlurmError(f"{' '.join(argv)}: no answer within {COMMAND_SECONDS:g} s") from None
+        return done.stdout
+
+    def _write_files(self) -> None:
+        (self.folder / "state").mkdir(exist_ok=True)
+        for name in ("slurm.key", "jwt.key"):
+            key = self.folder / name
+            if not key.exists():
+                key.touch(mode=0o600)
+                key.write_bytes(secrets.token_bytes(1024))
+        (self.folder / "cgroup.conf").write_text("CgroupPlugin=disabled\n")
+        controller_port, *node_ports = _free_ports(1 + self._nodes)
+        (self.folder / "nodes.conf").write_text(
+            "".join(
+                f"NodeName=n{number} NodeAddr=127.0.0.1 Port={port} CPUs={NODE_CPUS} RealMemory={NODE_MEMORY_MIB}\n"
+                for number, port in enumerate(node_ports, start=1)
+            )
+        )
+        parameters = {
+            "SlurmctldPort": str(controller_port),
+            "AuthAltParameters": f"jwt_key={self.folder}/jwt.key",
+            "StateSaveLocation": f"{self.folder}/state",
+            "SlurmdSpoolDir": f"{self.folder}/%n",
+            "SlurmctldPidFile": f"{self.folder}/slurmctld.pid",
+            "SlurmdPidFile": f"{self.folder}/%n.pid",
+            **self._overrides,
+        }
+        self.conf_path.write_text(_changed(SLURM_CONF.read_text(), parameters, self._partitions))
+
+    def _start_daemon(self, name: str, *argv: str) -> None:
+        if self._sack is None:
+            raise PrivateSlurmError(f"{name}: this Slurm is not started")
+        descriptor = self._sack.fileno()
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self._daemons[name] = subprocess.Popen(
+                argv,
+                env={
+                    "PATH": os.environ["PATH"],
+                    "LANG": "C.UTF-8",
+                    "SLURM_CONF": str(self.conf_path),
+                    "SACK_RECONFIG_FD": str(descriptor),
+                },
+                pass_fds=(descriptor,),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _controller_answers(self) -> str | None:
+        try:
+            self.run("scontrol", "ping")
+        except PrivateSlurmError as error:
+            return str(error)
+        return None
+
+    def _nodes_are_idle(self) -> str | None:
+        states = self.run("sinfo", "--noheader", "--Node", "--Format=NodeList:10,StateLong:20")
+        ready = {line.split()[0] for line in states.splitlines() if line.split()[1] == "idle"}
+        return None if len(ready) == self._nodes else f"sinfo: {' '.join(states.split())}"
+
+    def _wait(self, problem: Callable[[], str | None], what: str) -> None:
+        """Wait until `problem()` is None; it says what is still wrong."""
+        deadline = time.monotonic() + READY_SECONDS
+        while (last := problem()) is not None:
+            for name, daemon in self._daemons.items():
+                if daemon.poll() is not None:
+                    raise PrivateSlurmError(f"{name} ended with {daemon.returncode}:\n{self._log_tail(name)}")
+            if time.monotonic() > deadline:
+                logs = "\n".join(f"{name}:\n{self._log_tail(name)}" for name in self._daemons)
+                raise PrivateSlurmError(f"{what} after {READY_SECONDS:g} s, last: {last}\n{logs}")
+            time.sleep(POLL_SECONDS)
+
+    def _kill_all(self) -> None:
+        for daemon in self._daemons.values():
+            daemon.kill()
+            daemon.wait()
+        self._daemons.clear()
+        for pid in self._job_pids():
+            os.kill(pid, signal.SIGKILL)
+        if self._sack is not None:
+            self._sack.close()
+            self._sack = None
+
+    def _job_pids(self) -> list[int]:
+        """What the slurmds have started: their slurmstepds, and the jobs' processes."""
+        ours = f"SLURM_CONF={self.conf_path}".encode()
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                variables = (process / "environ").read_bytes().split(b"\0")
+                name = (process / "comm").read_text().strip()
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it has ended meanwhile
+            in_job = any(variable.startswith(b"SLURM_JOB_ID=") for variable in variables)
+            if ours in variables and (in_job or name == "slurmstepd"):
+                found.append(int(process.name))
+        return found
+
+    def _log_tail(self, name: str, lines: int = 15) -> str:
+        log = (self.folder / f"{name}.log").read_text(errors="replace")
+        return "\n".join(f"  {line}" for line in log.splitlines()[-lines:])
+
+
+def _changed(conf: str, parameters: Mapping[str, str], partitions: Sequence[str]) -> str:
+    """`conf` with these parameters set, each once, and with these partitions in place of its own."""
+    replaced = "|".join([*map(re.escape, parameters), "PartitionName"])
+    kept = [line for line in conf.splitlines() if not re.match(rf"\s*({replaced})\s*=", line, re.IGNORECASE)]
+    # Partitions come last: they name nodes, which are included above.
+    return "\n".join([*kept, *(f"{name}={value}" for name, value in parameters.items()), *partitions, ""])
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on now; all are held until all are chosen, so they differ."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [chosen.getsockname()[1] for chosen in sockets]
+    finally:
+        for chosen in sockets:
+            chosen.close()
+
+
+def _require_enterable(folder: Path) -> None:
+    for place in (folder.resolve(), *folder.resolve().parents):
+        if not place.stat().st_mode & 0o001:
+            raise PrivateSlurmError(f"{place} is closed to other users: ordinary users could not read slurm.conf in it")
