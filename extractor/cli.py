@@ -70,10 +70,21 @@ def cli(context: click.Context, verbose: bool) -> None:
 @click.option("-s", "--source", "source_uri", required=True, callback=_checked(sources.check), help="URI of the file.")
 @_common_options
 @click.pass_obj
-def parse(verbose: bool, parser: str, source_uri: str, target_uri: str, thing_uuid: UUID, **connection: str | None) -> None:
+def parse(
+    verbose: bool,
+    /,
+    parser: str,
+    source_uri: str,
+    target_uri: str,
+    thing_uuid: UUID,
+    mqtt_broker: str,
+    mqtt_user: str | None,
+    mqtt_password: str | None,
+) -> None:
     """Parse a raw file into a thing's datastore."""
-    redactor = _redactor(target_uri, source_uri, connection["mqtt_password"])
-    with _session(verbose, thing_uuid, redactor, **connection) as broker:
+    redactor = Redactor(secrets_of(target_uri) | secrets_of(source_uri) | spellings(mqtt_password or ""))
+    address = _broker_address(mqtt_broker, mqtt_user, mqtt_password)
+    with _session(verbose, thing_uuid, redactor, address) as broker:
         commands.parse(parser, target_uri, source_uri, thing_uuid)
         if broker is not None:
             commands.announce(broker, target_uri, thing_uuid)
@@ -82,10 +93,19 @@ def parse(verbose: bool, parser: str, source_uri: str, target_uri: str, thing_uu
 @cli.command("run-qaqc")
 @_common_options
 @click.pass_obj
-def run_qaqc(verbose: bool, target_uri: str, thing_uuid: UUID, **connection: str | None) -> None:
+def run_qaqc(
+    verbose: bool,
+    /,
+    target_uri: str,
+    thing_uuid: UUID,
+    mqtt_broker: str,
+    mqtt_user: str | None,
+    mqtt_password: str | None,
+) -> None:
     """Run quality control on a thing's new observations."""
-    redactor = _redactor(target_uri, "", connection["mqtt_password"])
-    with _session(verbose, thing_uuid, redactor, **connection):
+    redactor = Redactor(secrets_of(target_uri) | spellings(mqtt_password or ""))
+    address = _broker_address(mqtt_broker, mqtt_user, mqtt_password)
+    with _session(verbose, thing_uuid, redactor, address):
         commands.run_qaqc(target_uri, thing_uuid)
 
 
@@ -108,33 +128,28 @@ def version() -> None:
     click.echo(__version__)
 
 
-def _redactor(target_uri: str, source_uri: str, mqtt_password: str | None) -> Redactor:
-    return Redactor(secrets_of(target_uri) | secrets_of(source_uri) | spellings(mqtt_password or ""))
+def _broker_address(broker: str, user: str | None, password: str | None) -> mqtt.Address | None:
+    if broker == NO_BROKER:
+        return None
+    if not user or not password:
+        raise click.UsageError("with an MQTT broker, -u/--mqtt-user and -pw/--mqtt-password are required")
+    return mqtt.Address(*mqtt.parse_broker(broker), user, password)
 
 
 @contextmanager
 def _session(
-    verbose: bool,
-    thing_uuid: UUID,
-    redactor: Redactor,
-    mqtt_broker: str,
-    mqtt_user: str | None,
-    mqtt_password: str | None,
+    verbose: bool, thing_uuid: UUID, redactor: Redactor, address: mqtt.Address | None
 ) -> Iterator[mqtt.Broker | None]:
     """Logging and the broker for the length of one command; a failure is logged before the broker is left."""
-    broker = None
-    if mqtt_broker != NO_BROKER:
-        if not mqtt_user or not mqtt_password:
-            raise click.UsageError("with an MQTT broker, -u/--mqtt-user and -pw/--mqtt-password are required")
-        host, port = mqtt.parse_broker(mqtt_broker)
-        broker = mqtt.Broker(mqtt.Address(host, port, mqtt_user, mqtt_password))
     logs.configure(redactor, verbose=verbose)
-    if broker is not None:
+    broker = None
+    if address is not None:
+        broker = mqtt.Broker(address)
         mqtt.attach(broker, str(thing_uuid), logs.JsonFormatter(redactor))
     try:
         yield broker
     except Exception as error:
-        logger.error("%s", _reason(error), exc_info=error)  # noqa: TRY400 - the formatter decides on the traceback
+        logger.error("%s", _reason(error), exc_info=error)
         raise click.exceptions.Exit(1) from error
     finally:
         if broker is not None and (lost := broker.close()):

@@ -58,7 +58,8 @@ class CsvSettings(BaseModel):
 class Column:
     """Observations of one column of the file.
 
-    `values` has the columns `result_time` (UTC), `result_type`, `result_number` (float or NaN) and `result_string` (text or None).
+    `values` has the columns `result_time` (UTC), `result_type`, `result_number` (float or NaN) and `result_string`
+    (text or None).
     """
 
     position: str
@@ -81,7 +82,7 @@ def read(path: Path, settings: CsvSettings) -> Iterator[list[Column]]:
         raise ExtractorError(f"the file cannot be parsed: {' '.join(str(error).split())}") from error
     except UnicodeDecodeError as error:
         raise ExtractorError(
-            f"the file is not {settings.encoding} (setting `encoding`): byte {error.start} is {error.object[error.start]:#04x}"
+            f"the file is not {settings.encoding} (setting `encoding`): byte {error.object[error.start]:#04x}"
         ) from error
 
 
@@ -112,12 +113,14 @@ def _frames(path: Path, settings: CsvSettings) -> Iterator[pd.DataFrame]:
 def _columns(frame: pd.DataFrame, path: Path, settings: CsvSettings) -> list[Column]:
     if settings.timestamp_column >= frame.shape[1]:
         raise ExtractorError(
-            f"timestamp_column is {settings.timestamp_column} (counted from 0), but the file has {frame.shape[1]} column(s)"
+            f"timestamp_column is {settings.timestamp_column} (the first is 0), but there are {frame.shape[1]} columns"
         )
     frame = frame[frame.notna().any(axis=1)]
     times = _times(frame, path, settings)
     return [
-        Column(str(position), str(frame.columns[position]), _observations(times, frame.iloc[:, position], settings.decimal))
+        Column(
+            str(position), str(frame.columns[position]), _observations(times, frame.iloc[:, position], settings.decimal)
+        )
         for position in range(frame.shape[1])
         if position != settings.timestamp_column
     ]
@@ -132,7 +135,8 @@ def _times(frame: pd.DataFrame, path: Path, settings: CsvSettings) -> pd.Series:
     bad = times.isna()
     if bad.any():
         row = int(bad[bad].index[0])
-        where = f"line {line_of_row(path, row, settings)}, column {settings.timestamp_column} ({frame.columns[settings.timestamp_column]})"
+        name = frame.columns[settings.timestamp_column]
+        where = f"line {line_of_row(path, row, settings)}, column {settings.timestamp_column} ({name})"
         value = texts.loc[row]
         if pd.isna(value):
             raise ExtractorError(f"{where}: no timestamp")

@@ -42,16 +42,16 @@ def validate(config: Config) -> None:
     functions = flagging_functions()
     for number, test in enumerate(config.tests):
         if test.function not in functions:
-            raise ExtractorError(
-                f"wrong QAQC settings: tests.{number}.function: {test.function!r} is none of {', '.join(sorted(functions))}"
-            )
+            raise _wrong(number, "function", f"{test.function!r} is none of {', '.join(sorted(functions))}")
         known = set(inspect.signature(functions[test.function]).parameters) | _COMMON_KEYWORDS
         known -= {"self", "field", "target", "kwargs"}
         for key in test.kwargs:
             if key not in known:
-                raise ExtractorError(
-                    f"wrong QAQC settings: tests.{number}.kwargs.{key}: {test.function} knows {', '.join(sorted(known))}"
-                )
+                raise _wrong(number, f"kwargs.{key}", f"{test.function} knows {', '.join(sorted(known))}")
+
+
+def _wrong(number: int, key: str, reason: str) -> ExtractorError:
+    return ExtractorError(f"wrong QAQC settings: tests.{number}.{key}: {reason}")
 
 
 def check(data: Mapping[str, pd.Series], config: Config) -> dict[str, pd.Series]:
@@ -67,7 +67,7 @@ def check(data: Mapping[str, pd.Series], config: Config) -> dict[str, pd.Series]
     Raises:
         ExtractorError: a test failed; the message names it.
     """
-    checked = saqc.SaQC({position: values for position, values in data.items()})
+    checked = saqc.SaQC(dict(data))
     flags = {position: checked.flags[position] for position in data}
     labels = {position: pd.Series(_label(config, OK, None), index=values.index) for position, values in data.items()}
     for number, test in enumerate(config.tests):
@@ -93,7 +93,9 @@ def _run(checked: "saqc.SaQC", number: int, test: Test) -> "saqc.SaQC":
         # SaQC and what lies below it raise whatever fits; all of it means that this test cannot run like this.
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise ExtractorError(f"QAQC test {number} ({test.function} at position {test.position}): {reason}") from error
+            raise ExtractorError(
+                f"QAQC test {number} ({test.function} at position {test.position}): {reason}"
+            ) from error
     for text in {str(warning.message) for warning in caught}:
         logger.debug("%s: %s", test.function, text)
     return checked

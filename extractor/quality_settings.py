@@ -69,5 +69,7 @@ def config_of(properties: dict[str, Any] | None) -> Config | None:
     except ValidationError as error:
         raise ExtractorError(f"wrong QAQC settings: {explain(error)}") from error
     if qaqc.default >= len(qaqc.configs):
-        raise ExtractorError(f"wrong QAQC settings: default is {qaqc.default}, but there are {len(qaqc.configs)} configs")
+        raise ExtractorError(
+            f"wrong QAQC settings: default is {qaqc.default}, but there are {len(qaqc.configs)} configs"
+        )
     return qaqc.configs[qaqc.default]

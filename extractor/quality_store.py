@@ -7,14 +7,15 @@ import pandas as pd
 from sqlalchemy import JSON, ColumnElement, Connection, Engine, func, or_, select, text
 
 from extractor.csv_parser import RESULT_NUMBER
-from extractor.store import Thing, datastream_ids, lock, observation
+from extractor.store import Thing, copy_csv, datastream_ids, lock, observation
 
 
 @dataclass(frozen=True)
 class Series:
     """Numbers of one datastream in the order of time: the unchecked stretch, with its context before it.
 
-    `rows` has the columns `id` and `number` over a time index (UTC, without zone); from `first_unchecked` on, labels are due.
+    `rows` has the columns `id` and `number` over a time index (UTC, without zone); from
+    `first_unchecked` on, labels are due.
     """
 
     rows: pd.DataFrame
@@ -79,11 +80,12 @@ def save(engine: Engine, thing: Thing, labelled: pd.DataFrame) -> int:
 
 
 def _save_postgresql(connection: Connection, thing: Thing, labelled: pd.DataFrame) -> int:
-    connection.exec_driver_sql("CREATE TEMPORARY TABLE checked (id bigint, number double precision, label jsonb) ON COMMIT DROP")
+    connection.exec_driver_sql(
+        "CREATE TEMPORARY TABLE checked (id bigint, number double precision, label jsonb) ON COMMIT DROP"
+    )
     buffer = io.StringIO()
     labelled[["id", "number", "label"]].to_csv(buffer, header=False, index=False)
-    with connection.connection.cursor() as cursor, cursor.copy("COPY checked FROM STDIN (FORMAT csv)") as copy:
-        copy.write(buffer.getvalue())
+    copy_csv(connection, "checked (id, number, label)", [buffer.getvalue()])
     lock(connection, thing.id)
     return connection.execute(
         text(

@@ -22,7 +22,7 @@ CHUNK_BYTES = 1 << 20
 
 
 def check(uri: str, environment: Mapping[str, str] = os.environ) -> None:
-    """Raise `ValueError`, with a reason that repeats no part of `uri` that could be secret, unless it can be a source."""
+    """Raise `ValueError`, with a reason that repeats nothing secret of `uri`, unless it can be a source."""
     try:
         parts = urlsplit(uri)
         port = parts.port
@@ -32,7 +32,9 @@ def check(uri: str, environment: Mapping[str, str] = os.environ) -> None:
         raise ValueError(f"a source is one of {', '.join(f'{name}://' for name in _FETCHERS)}")
     if parts.scheme == "file":
         if not file_roots(environment):
-            raise ValueError(f"file:// sources are not enabled; {FILE_ROOTS_VARIABLE} names the folders they may lie in")
+            raise ValueError(
+                f"file:// sources are not enabled; {FILE_ROOTS_VARIABLE} names the folders they may lie in"
+            )
         if parts.netloc not in ("", "localhost"):
             raise ValueError("a file:// source names no host: file:///folder/file")
     elif not parts.hostname or port == 0:
@@ -65,7 +67,9 @@ def _download(uri: str, destination: Path, environment: Mapping[str, str]) -> Pa
             destination.open("wb") as file,
         ):
             if response.status_code != requests.codes.ok:
-                raise ExtractorError(f"cannot read {shown}: the server answered {response.status_code} {response.reason}")
+                raise ExtractorError(
+                    f"cannot read {shown}: the server answered {response.status_code} {response.reason}"
+                )
             for chunk in response.iter_content(CHUNK_BYTES):
                 file.write(chunk)
                 received_bytes += len(chunk)

@@ -152,7 +152,10 @@ def create_tables(engine: Engine) -> None:
 
 
 def lock(connection: Connection, key: int) -> None:
-    """Until the transaction ends, no other holds the same key (a thing's id; 0 for the tables). SQLite has one writer anyway."""
+    """Until the transaction ends, no other holds the same key: a thing's id, or 0 for the tables.
+
+    SQLite has one writer at a time anyway.
+    """
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(func.hashtext("observation"), func.hashint8(key))))
 
@@ -185,7 +188,15 @@ def datastream_ids(connection: Connection, thing_id: int, positions: Iterable[st
             datastream.c.thing_id == thing_id, datastream.c.position.in_(list(positions))
         )
     )
-    return {position: identifier for position, identifier in rows}
+    return {row.position: row.id for row in rows}
+
+
+def copy_csv(connection: Connection, into: str, texts: Iterable[str]) -> None:
+    """Send CSV texts to PostgreSQL's COPY; `into` is a table with its columns."""
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN (FORMAT csv)") as copy:
+        for text in texts:
+            copy.write(text)
 
 
 def shown(engine: Engine) -> str:

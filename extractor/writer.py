@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from extractor.csv_parser import Column
 from extractor.logs import Progress, logger
-from extractor.store import Thing, datastream, datastream_ids, lock, observation
+from extractor.store import Thing, copy_csv, datastream, datastream_ids, lock, observation
 
 _RESULT = ("result_type", "result_number", "result_string")
 _VALUES = ["result_time", *_RESULT]
@@ -50,7 +50,10 @@ def ensure_datastreams(connection: Connection, thing: Thing, positions: Iterable
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         connection.execute(
             dialect.insert(datastream).on_conflict_do_nothing(),
-            [{"thing_id": thing.id, "position": position, "name": f"{thing.name}/{position}"} for position in positions],
+            [
+                {"thing_id": thing.id, "position": position, "name": f"{thing.name}/{position}"}
+                for position in positions
+            ],
         )
     return datastream_ids(connection, thing.id, positions)
 
@@ -64,14 +67,15 @@ def _write_postgresql(connection: Connection, thing: Thing, chunks: Iterable[lis
     )
     headers: dict[str, str] = {}
     count = 0
-    with (
-        connection.connection.cursor() as cursor,
-        cursor.copy(f"COPY incoming (position, {', '.join(_VALUES)}) FROM STDIN (FORMAT csv)") as copy,
-    ):
+
+    def texts() -> Iterator[str]:
+        nonlocal count
         for column in (column for columns in chunks for column in columns if len(column.values)):
             headers[column.position] = column.header
             count += len(column.values)
-            copy.write(_as_csv(column))
+            yield _as_csv(column)
+
+    copy_csv(connection, f"incoming (position, {', '.join(_VALUES)})", texts())
     logger.info("%s observations read, writing them", f"{count:,}")
     # From here on one writer a thing: two that insert the same rows in different orders would deadlock.
     lock(connection, thing.id)
@@ -81,7 +85,8 @@ def _write_postgresql(connection: Connection, thing: Thing, chunks: Iterable[lis
     )
     if identifiers:
         connection.exec_driver_sql(
-            "INSERT INTO incoming_datastream VALUES (%s, %s, jsonb_build_object('origin', %s::text, 'column_header', %s::text))",
+            "INSERT INTO incoming_datastream"
+            " VALUES (%s, %s, jsonb_build_object('origin', %s::text, 'column_header', %s::text))",
             [(position, identifier, origin, headers[position]) for position, identifier in identifiers.items()],
         )
     connection.exec_driver_sql("ANALYZE incoming")
@@ -135,6 +140,5 @@ def _as_rows(values: pd.DataFrame) -> list[dict[str, object]]:
     columns = {name: values[name].astype(object).where(values[name].notna(), None) for name in _RESULT}
     times = [time.to_pydatetime() for time in values["result_time"]]
     return [
-        dict(zip(_VALUES, row, strict=True))
-        for row in zip(times, *(columns[name] for name in _RESULT), strict=True)
+        dict(zip(_VALUES, row, strict=True)) for row in zip(times, *(columns[name] for name in _RESULT), strict=True)
     ]
