@@ -50,17 +50,15 @@ class PrivateSlurm:
     ) -> None:
         self.folder = folder
         self.conf_path = folder / "slurm.conf"
-        self._sack_path = folder / "sack.socket"
         self._nodes = nodes
         self._overrides = dict(overrides or {})
         self._partitions = tuple(partitions)
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
-        self._sack: socket.socket | None = None
 
     @property
     def environment(self) -> dict[str, str]:
         """The variables by which clients find this Slurm; to be put into their environment."""
-        return {"SLURM_CONF": str(self.conf_path), "SLURM_SACK_SOCKET": str(self._sack_path)}
+        return {"SLURM_CONF": str(self.conf_path), "SLURM_SACK_SOCKET": str(self.folder / "sack.socket")}
 
     @property
     def controller_pid(self) -> int:
@@ -84,15 +82,6 @@ class PrivateSlurm:
         """
         _require_enterable(self.folder)
         self._write_files()
-        # auth/slurm hands out credentials on a socket whose path is fixed for slurmctld and slurmd (sackd's alone can
-        # be set), so that two Slurms would take it from each other. But a daemon takes over one that is open already,
-        # which Slurm uses when it reconfigures. All of ours listen on the same: whichever is alive answers.
-        self._sack_path.unlink(missing_ok=True)
-        self._sack = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._sack.setblocking(False)
-        self._sack.bind(str(self._sack_path))
-        self._sack_path.chmod(0o777)
-        self._sack.listen(4096)
         try:
             self.start_controller()
             for number in range(1, self._nodes + 1):
@@ -154,6 +143,7 @@ class PrivateSlurm:
         daemon = self._daemons.pop(f"n{number}")
         daemon.terminate()
         daemon.wait(STOP_SECONDS)
+        self._link_credential_socket()
 
     def run(self, *argv: str, user: str = "root") -> str:
         """Standard output of a command (`squeue`, `scontrol`, ...) run as `user`.
@@ -181,7 +171,8 @@ class PrivateSlurm:
         return done.stdout
 
     def _write_files(self) -> None:
-        (self.folder / "state").mkdir(exist_ok=True)
+        for name in ("state", *(f"n{number}" for number in range(1, self._nodes + 1))):
+            (self.folder / name).mkdir(exist_ok=True)
         for name in ("slurm.key", "jwt.key"):
             key = self.folder / name
             if not key.exists():
@@ -207,24 +198,32 @@ class PrivateSlurm:
         self.conf_path.write_text(_changed(SLURM_CONF.read_text(), parameters, self._partitions))
 
     def _start_daemon(self, name: str, *argv: str) -> None:
-        if self._sack is None:
-            raise PrivateSlurmError(f"{name}: this Slurm is not started")
-        descriptor = self._sack.fileno()
+        # auth/slurm hands out credentials on a socket in /run, whose path is fixed for slurmctld and slurmd: two
+        # Slurms would take it from each other. So each daemon has a /run of its own.
+        run = self.folder / f"{name}.run"
+        run.mkdir(exist_ok=True)
+        self._socket_of(name).unlink(missing_ok=True)
         with (self.folder / f"{name}.log").open("ab") as log:
             self._daemons[name] = subprocess.Popen(
-                argv,
-                env={
-                    "PATH": os.environ["PATH"],
-                    "LANG": "C.UTF-8",
-                    "SLURM_CONF": str(self.conf_path),
-                    "SACK_RECONFIG_FD": str(descriptor),
-                },
-                pass_fds=(descriptor,),
+                ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /run && exec "$@"', run, *argv],
+                env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "SLURM_CONF": str(self.conf_path)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._wait(lambda: None if self._socket_of(name).exists() else "no socket", f"{name} does not start")
+        self._link_credential_socket()
+
+    def _link_credential_socket(self) -> None:
+        """Let the clients' socket be the one of a daemon that runs: a node's, as on a cluster, or else slurmctld's."""
+        if self._daemons:
+            link = self.folder / "new.socket"
+            link.symlink_to(self._socket_of(min(self._daemons, key=lambda name: (name == "slurmctld", name))))
+            link.rename(self.folder / "sack.socket")
+
+    def _socket_of(self, name: str) -> Path:
+        return self.folder / f"{name}.run" / ("slurmctld" if name == "slurmctld" else "slurm") / "sack.socket"
 
     def _controller_answers(self) -> str | None:
         try:
@@ -257,9 +256,6 @@ class PrivateSlurm:
         self._daemons.clear()
         for pid in self._job_pids():
             os.kill(pid, signal.SIGKILL)
-        if self._sack is not None:
-            self._sack.close()
-            self._sack = None
 
     def _job_pids(self) -> list[int]:
         """What the slurmds have started: their slurmstepds, and the jobs' processes."""
