@@ -1,7 +1,7 @@
 """The command line: reads it, checks it, turns every failure into one line and an exit code (2 usage, 1 all else)."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from uuid import UUID
 
@@ -142,18 +142,14 @@ def _session(
 ) -> Iterator[mqtt.Broker | None]:
     """Logging and the broker for the length of one command; a failure is logged before the broker is left."""
     logs.configure(redactor, verbose=verbose)
-    broker = None
-    if address is not None:
-        broker = mqtt.Broker(address)
-        mqtt.attach(broker, str(thing_uuid), logs.JsonFormatter(redactor))
-    try:
-        yield broker
-    except Exception as error:
-        logger.error("%s", _reason(error), exc_info=error)
-        raise click.exceptions.Exit(1) from error
-    finally:
-        if broker is not None and (lost := broker.close()):
-            logger.warning("%s MQTT messages were not acknowledged by the broker", lost)
+    broker = mqtt.Broker(address) if address is not None else None
+    formatter = logs.JsonFormatter(redactor)
+    with mqtt.logging_to(broker, str(thing_uuid), formatter) if broker is not None else nullcontext():
+        try:
+            yield broker
+        except Exception as error:
+            logger.error("%s", _reason(error), exc_info=error)
+            raise click.exceptions.Exit(1) from error
 
 
 def _reason(error: Exception) -> str:

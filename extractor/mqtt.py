@@ -5,6 +5,8 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,11 +61,19 @@ class Broker:
         self._answered = threading.Event()
         self._refusal: str | None = None
         self._pending: deque[MQTTMessageInfo] = deque()
-        self._client = Client(CallbackAPIVersion.VERSION2)
-        self._client.username_pw_set(address.user, address.password)
-        self._client.on_connect = self._on_connect
-        self._client.on_disconnect = self._on_disconnect
-        self._client.connect_timeout = CONNECT_TIMEOUT_SECONDS
+        self._client = self._new_client()
+
+    def _new_client(self) -> Client:
+        client = Client(CallbackAPIVersion.VERSION2)
+        client.username_pw_set(self._address.user, self._address.password)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.connect_timeout = CONNECT_TIMEOUT_SECONDS
+        return client
+
+    def _leave(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
 
     @property
     def _name(self) -> str:
@@ -75,7 +85,11 @@ class Broker:
         Raises:
             ExtractorError: it cannot be reached, or it refuses.
         """
+        # A client that has run its loop once keeps two sockets open when it runs it again.
+        self._leave()
+        self._client = self._new_client()
         self._answered.clear()
+        self._refusal = None
         try:
             self._client.connect(self._address.host, self._address.port)
         except OSError as error:
@@ -83,8 +97,7 @@ class Broker:
         self._client.loop_start()
         answered = self._answered.wait(CONNECT_TIMEOUT_SECONDS)
         if not answered or self._refusal is not None:
-            self._client.loop_stop()
-            self._client.disconnect()
+            self._leave()
             if not answered:
                 raise ExtractorError(f"{self._name} does not answer")
             raise ExtractorError(f"{self._name} refuses: {self._refusal}")
@@ -125,8 +138,7 @@ class Broker:
         """Give what is on its way a last chance; returns how many messages the broker has not acknowledged."""
         deadline = time.monotonic() + (ACKNOWLEDGE_TIMEOUT_SECONDS if self._client.is_connected() else 0.0)
         lost = sum(not _wait(info, max(0.0, deadline - time.monotonic())) for info in self._pending)
-        self._client.disconnect()
-        self._client.loop_stop()
+        self._leave()
         return lost
 
 
@@ -153,11 +165,19 @@ class LogHandler(logging.Handler):
         self._broker.publish(self._topic, self.format(record))
 
 
-def attach(broker: Broker, thing_uuid: str, formatter: JsonFormatter) -> None:
+@contextmanager
+def logging_to(broker: Broker, thing_uuid: str, formatter: JsonFormatter) -> Iterator[None]:
     """Send log records to the broker as well, if it can be reached; where it cannot, a warning says so."""
+    handler = LogHandler(broker, thing_uuid, formatter)
     try:
         broker.connect()
     except ExtractorError as error:
         logger.warning("%s; log records go to stderr alone", error)
-        return
-    logger.addHandler(LogHandler(broker, thing_uuid, formatter))
+    else:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        if lost := broker.close():
+            logger.warning("%s messages were not acknowledged by the MQTT broker", lost)

@@ -13,8 +13,8 @@ from extractor.logs import logger
 from extractor.quality_settings import Config, Test
 
 with warnings.catch_warnings():
-    # SaQC announces, on import, a change of something that is not used here.
-    warnings.simplefilter("ignore", FutureWarning)
+    # On import SaQC warns of coming changes, its own and pandas', that nobody who runs a job can do anything about.
+    warnings.simplefilter("ignore")
     import saqc
     from saqc.core.register import FUNC_MAP
 
@@ -67,9 +67,20 @@ def check(data: Mapping[str, pd.Series], config: Config) -> dict[str, pd.Series]
     Raises:
         ExtractorError: a test failed; the message names it.
     """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        labels = _check(data, config)
+    for text in sorted({str(warning.message) for warning in caught}):
+        logger.debug("SaQC: %s", " ".join(text.split()))
+    return labels
+
+
+def _check(data: Mapping[str, pd.Series], config: Config) -> dict[str, pd.Series]:
     checked = saqc.SaQC(dict(data))
     flags = {position: checked.flags[position] for position in data}
-    labels = {position: pd.Series(_label(config, OK, None), index=values.index) for position, values in data.items()}
+    # As objects, of which there are few: pandas' own texts would be a million copies.
+    fine = _label(config, OK, None)
+    labels = {position: pd.Series(fine, index=values.index, dtype=object) for position, values in data.items()}
     for number, test in enumerate(config.tests):
         if test.position not in data:
             continue
@@ -80,25 +91,18 @@ def check(data: Mapping[str, pd.Series], config: Config) -> dict[str, pd.Series]
         changed = after[after != flags[test.position]]
         flags[test.position] = after
         wording = {flag: _label(config, flag, test) for flag in changed.unique()}
-        labels[test.position].loc[changed.index] = changed.map(wording)
+        labels[test.position].loc[changed.index] = changed.map(wording).astype(object)
         logger.info("%s at position %s flagged %s values", test.function, test.position, f"{len(changed):,}")
     return labels
 
 
 def _run(checked: "saqc.SaQC", number: int, test: Test) -> "saqc.SaQC":
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            checked = getattr(checked, test.function)(test.position, **test.kwargs)
-        # SaQC and what lies below it raise whatever fits; all of it means that this test cannot run like this.
-        except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise ExtractorError(
-                f"QAQC test {number} ({test.function} at position {test.position}): {reason}"
-            ) from error
-    for text in {str(warning.message) for warning in caught}:
-        logger.debug("%s: %s", test.function, text)
-    return checked
+    try:
+        return getattr(checked, test.function)(test.position, **test.kwargs)
+    # SaQC and what lies below it raise whatever fits; all of it means that this test cannot run like this.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ExtractorError(f"QAQC test {number} ({test.function} at position {test.position}): {reason}") from error
 
 
 def _label(config: Config, flag: float, test: Test | None) -> str:

@@ -1,12 +1,13 @@
 """Which observations quality control looks at, and how their labels are written."""
 
-import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
-from sqlalchemy import JSON, ColumnElement, Connection, Engine, func, or_, select, text
+from sqlalchemy import JSON, ColumnElement, Connection, Engine, Row, func, or_, select, text
 
-from extractor.csv_parser import RESULT_NUMBER
+from extractor.csv_parser import CHUNK_ROWS, RESULT_NUMBER
 from extractor.store import Thing, copy_csv, datastream_ids, lock, observation
 
 
@@ -52,11 +53,16 @@ def _load_datastream(connection: Connection, identifier: int, window: int | pd.T
     rows = connection.execute(
         select(time, observation.c.id, observation.c.result_number)
         .where(*numbers, time >= start, time <= newest)
-        .order_by(time)
-    ).all()
-    times = pd.DatetimeIndex(pd.to_datetime([row[0] for row in rows], utc=True)).tz_localize(None)
-    frame = pd.DataFrame({"id": [row[1] for row in rows], "number": [row[2] for row in rows]}, index=times)
-    return Series(frame.astype({"id": "int64", "number": "float64"}), _without_zone(oldest))
+        .order_by(time),
+        execution_options={"yield_per": CHUNK_ROWS},
+    )
+    return Series(pd.concat([_frame(chunk) for chunk in rows.partitions()]), _without_zone(oldest))
+
+
+def _frame(rows: Sequence[Row[Any]]) -> pd.DataFrame:
+    times, identifiers, values = zip(*rows, strict=True)
+    index = pd.to_datetime(list(times), utc=True).tz_localize(None)
+    return pd.DataFrame({"id": identifiers, "number": values}, index=index).astype({"id": "int64", "number": "float64"})
 
 
 def _without_zone(time: object) -> pd.Timestamp:
@@ -83,9 +89,9 @@ def _save_postgresql(connection: Connection, thing: Thing, labelled: pd.DataFram
     connection.exec_driver_sql(
         "CREATE TEMPORARY TABLE checked (id bigint, number double precision, label jsonb) ON COMMIT DROP"
     )
-    buffer = io.StringIO()
-    labelled[["id", "number", "label"]].to_csv(buffer, header=False, index=False)
-    copy_csv(connection, "checked (id, number, label)", [buffer.getvalue()])
+    due = labelled[["id", "number", "label"]]
+    chunks = (due.iloc[first : first + CHUNK_ROWS] for first in range(0, len(due), CHUNK_ROWS))
+    copy_csv(connection, "checked (id, number, label)", (chunk.to_csv(header=False, index=False) for chunk in chunks))
     lock(connection, thing.id)
     return connection.execute(
         text(

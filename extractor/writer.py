@@ -4,7 +4,6 @@ Writing the same file again changes nothing. A value that differs from the store
 label away, because the label was given to the old value; the next quality control looks at it again.
 """
 
-import io
 from collections.abc import Iterable, Iterator
 
 import pandas as pd
@@ -108,11 +107,9 @@ WHERE ({", ".join(f"observation.{name}" for name in _RESULT)})
 
 
 def _as_csv(column: Column) -> str:
-    buffer = io.StringIO()
     frame = column.values[_VALUES]
     frame.insert(0, "position", column.position)
-    frame.to_csv(buffer, header=False, index=False)
-    return buffer.getvalue()
+    return str(frame.to_csv(header=False, index=False))
 
 
 def _write_sqlite(connection: Connection, thing: Thing, chunks: Iterable[list[Column]], origin: str) -> int:

@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+from psycopg import sql
+
 READY_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 15.0
 
@@ -43,6 +46,13 @@ class PostgreSQL:
     def uri(self, database: str = "postgres", *, scheme: str = "postgresql") -> str:
         """`scheme://user:password@127.0.0.1:port/database`."""
         return f"{scheme}://{self.user}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def create_database(self) -> str:
+        """Make an empty database; returns its name."""
+        name = f"test_{secrets.token_hex(6)}"
+        with psycopg.connect(self.uri(), autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        return name
 
 
 def free_port() -> int:
