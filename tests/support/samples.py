@@ -24,11 +24,11 @@ def settings(**changes: Any) -> Settings:
 
 
 def descriptor(output_folder: Path, **changes: Any) -> JobDescriptor:
-    """A job that waits for a minute, unless told otherwise."""
+    """A job of a second, unless told otherwise."""
     comment = json.dumps({"kind": "parse", "thing": THING, "req": "request-1"}, separators=(",", ":"))
     fields: dict[str, Any] = {
         "name": "parse",
-        "script": "#!/bin/sh\nsleep 60\n",
+        "script": "#!/bin/sh\nsleep 1\n",
         "environment": {"PATH": "/usr/bin:/bin"},
         "comment": comment,
         "working_folder": str(output_folder),

@@ -47,18 +47,7 @@ def test_the_options_that_existing_installations_use(monkeypatch: pytest.MonkeyP
         monkeypatch.setenv(name, value)
     served: list[Settings] = []
     monkeypatch.setattr(server, "serve", served.append)
-    arguments = [
-        "serve",
-        "--mqtt-broker",
-        "h:1883",
-        "--mqtt-user",
-        "u",
-        "--mqtt-password",
-        "p",
-        "--verbose",
-        "--port",
-        "5001",
-    ]
+    arguments = ["--mqtt-broker", "h:1883", "--mqtt-user", "u", "--mqtt-password", "p", "--verbose", "--port", "5001"]
     monkeypatch.setattr("bridge.logs.configure_logging", lambda **_options: None)
     assert cli.main(["serve", *arguments]) == 0
     (settings,) = served

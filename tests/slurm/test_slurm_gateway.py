@@ -1,0 +1,140 @@
+"""The real gateway, on a real Slurm, keeps the gateways' contract."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from multiprocessing import active_children
+from pathlib import Path
+
+import pytest
+
+from bridge.deadline import Deadline
+from bridge.slurm.gateway import Gateway, SlurmGateway
+from tests.contract.gateway import GatewayContract
+from tests.support.private_slurm import PrivateSlurm
+from tests.support.samples import descriptor
+
+
+class SlurmCluster:
+    """See `tests.contract.gateway.Cluster`."""
+
+    def __init__(self, slurm: PrivateSlurm, gateway: Gateway) -> None:
+        self._slurm = slurm
+        self.gateway = gateway
+        self.is_alive = True
+
+    def pause(self) -> None:
+        self._slurm.pause_controller()
+
+    def resume(self) -> None:
+        self._slurm.resume_controller()
+
+    def kill(self) -> None:
+        self._slurm.kill_controller()
+        self.is_alive = False
+
+
+@pytest.fixture
+def gateway(slurm: PrivateSlurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmGateway]:
+    for name, value in slurm.environment.items():
+        monkeypatch.setenv(name, value)
+    gateway = SlurmGateway(slurm_conf_path=slurm.conf_path, workers=2, max_waiting=4)
+    gateway.start()
+    yield gateway
+    gateway.close()
+
+
+class TestSlurmGateway(GatewayContract):
+    @pytest.fixture
+    def cluster(self, slurm: PrivateSlurm, gateway: SlurmGateway) -> Iterator[SlurmCluster]:
+        cluster = SlurmCluster(slurm, gateway)
+        yield cluster
+        if cluster.is_alive:
+            slurm.resume_controller()
+        else:
+            slurm.start_controller()
+
+
+def test_every_field_of_a_descriptor_reaches_slurm(slurm: PrivateSlurm, gateway: SlurmGateway, tmp_path: Path) -> None:
+    job = descriptor(
+        tmp_path,
+        name="qaqc",
+        partition="normal",
+        time_limit_minutes=17,
+        memory_mib=123,
+        cpus=2,
+        nice=5,
+    )
+    job_id = gateway.submit(job, Deadline.after(20))
+    shown = slurm.run("scontrol", "show", "job", job_id)
+    for text in (
+        "JobName=qaqc",
+        "Partition=normal",
+        "TimeLimit=00:17:00",
+        "MinMemoryNode=123M",
+        "CPUs/Task=2",
+        "Nice=5",
+        f"Comment={job.comment}",
+        f"WorkDir={tmp_path}",
+        f"StdOut={tmp_path}/qaqc-{job_id}.out",
+        f"StdErr={tmp_path}/qaqc-{job_id}.err",
+    ):
+        assert text in shown
+
+
+def test_the_jobs_environment_is_the_descriptors_and_nothing_of_the_services(
+    slurm: PrivateSlurm, gateway: SlurmGateway, shared_folder: Path
+) -> None:
+    output = shared_folder / "environment.out"
+    job = descriptor(
+        shared_folder,
+        script="#!/bin/sh\nenv | cut -d= -f1 | sort\n",
+        environment={"PATH": "/usr/bin:/bin", "SLURM_UMASK": "0077", "MINE": "1"},
+        stdout_path=str(output),
+    )
+    job_id = gateway.submit(job, Deadline.after(20))
+    deadline = Deadline.after(30)
+    while (snapshot := gateway.find(job_id, deadline)) is None or snapshot.state != "COMPLETED":
+        assert deadline.remaining_seconds, snapshot
+        time.sleep(0.1)
+    foreign = set(os.environ) - {"PATH", "HOME", "PWD", "SHELL", "USER", "TMPDIR", "SLURM_CONF", "LC_ALL", "HOSTNAME"}
+    names = set(output.read_text().split())
+    assert "MINE" in names
+    assert not names & foreign
+    assert output.stat().st_mode & 0o777 == 0o600
+
+
+def test_killed_workers_are_replaced_and_their_successors_submit(gateway: SlurmGateway, tmp_path: Path) -> None:
+    children = [child for child in active_children() if child.pid is not None]
+    assert len(children) == 3
+    for child in children:
+        child.kill()
+        child.join()
+    assert gateway.submit(descriptor(tmp_path), Deadline.after(20)).isdecimal()
+    deadline = Deadline.after(20)
+    while gateway.workers().alive < 2:
+        assert deadline.remaining_seconds
+        time.sleep(0.05)
+
+
+def test_no_worker_outlives_the_gateway(slurm: PrivateSlurm, gateway: SlurmGateway, tmp_path: Path) -> None:
+    slurm.pause_controller()
+    try:
+        with pytest.raises(Exception, match="did not answer in time"):
+            gateway.submit(descriptor(tmp_path), Deadline.after(0.3))
+    finally:
+        slurm.resume_controller()
+    gateway.close()
+    deadline = Deadline.after(10)
+    while active_children():
+        assert deadline.remaining_seconds, active_children()
+        time.sleep(0.05)
+
+
+def test_signals_for_the_group_leave_workers_to_their_parent(gateway: SlurmGateway, tmp_path: Path) -> None:
+    for child in active_children():
+        os.kill(child.pid or 0, signal.SIGINT)
+    time.sleep(0.2)
+    count = gateway.workers()
+    assert count.alive == count.wanted

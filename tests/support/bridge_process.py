@@ -1,0 +1,140 @@
+"""The service as its users start it: `slurm-bridge serve` in a process of its own, and a client for it."""
+
+import json
+import os
+import pwd
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+SERVICE_USER = "sontsm"
+READY_SECONDS = 20.0
+STOP_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the service answered; `body` is the JSON in it."""
+
+    status: int
+    headers: Message
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A running service."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
+    log_path: Path
+
+    @property
+    def log(self) -> str:
+        """All it has logged so far."""
+        return self.log_path.read_text()
+
+    def get(self, path: str) -> Answer:
+        """`GET path`."""
+        return self._request(urllib.request.Request(self.url + path))
+
+    def post(self, path: str, body: Any, content_type: str = "application/json") -> Answer:
+        """`POST path` with `body` as JSON, or with its bytes as they are."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self._request(urllib.request.Request(self.url + path, data, {"Content-Type": content_type}))
+
+    def wait_until_finished(self, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
+        """Poll the job until it has ended, and return it; says how it stood last where it has not."""
+        return self.wait_for(job_id, lambda job: bool(job["finished"]), seconds)
+
+    def wait_for(self, job_id: str, condition: Any, seconds: float = 30.0) -> dict[str, Any]:
+        """Poll the job until `condition(job)` holds."""
+        deadline = time.monotonic() + seconds
+        while True:
+            answer = self.get(f"/jobs/{job_id}")
+            if answer.status == 200 and condition(answer.body):
+                return dict(answer.body)
+            assert time.monotonic() < deadline, f"job {job_id} after {seconds} s: {answer.status} {answer.body}"
+            time.sleep(0.1)
+
+    def _request(self, request: urllib.request.Request) -> Answer:
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return Answer(response.status, response.headers, json.load(response))
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, error.headers, json.load(error))
+
+
+def start_bridge(folder: Path, environment: Mapping[str, str], *arguments: str) -> Bridge:
+    """The service on a free port, as the user that jobs belong to, with nothing but `environment` around it.
+
+    Its log goes to `folder`.
+    """
+    port = _free_port()
+    log_path = folder / "bridge.log"
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bridge", "serve", "--port", str(port), *arguments],
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **environment},
+            user=SERVICE_USER,
+            group=SERVICE_USER,
+            extra_groups=[],
+            stdout=log,
+            stderr=log,
+        )
+    bridge = Bridge(f"http://127.0.0.1:{port}", process, log_path)
+    _wait_until_healthy(bridge)
+    return bridge
+
+
+@contextmanager
+def running_bridge(folder: Path, environment: Mapping[str, str], *arguments: str) -> Iterator[Bridge]:
+    """See `start_bridge`. Leaving the context stops it with SIGTERM, and insists that it ends well."""
+    bridge = start_bridge(folder, environment, *arguments)
+    try:
+        yield bridge
+        assert bridge.process.poll() is None, f"the bridge ended by itself:\n{bridge.log}"
+        bridge.process.terminate()
+        assert bridge.process.wait(STOP_SECONDS) == 0, bridge.log
+    finally:
+        bridge.process.kill()
+        bridge.process.wait()
+
+
+def owned_folder(folder: Path) -> Path:
+    """Make `folder`, which the service's user may write to."""
+    folder.mkdir()
+    user = pwd.getpwnam(SERVICE_USER)
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    return folder
+
+
+def _wait_until_healthy(bridge: Bridge) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            if bridge.get("/health").status == 200:
+                return
+        except OSError as error:
+            last = str(error)
+        assert bridge.process.poll() is None, f"the bridge did not start:\n{bridge.log}"
+        assert time.monotonic() < deadline, f"the bridge does not answer ({last}):\n{bridge.log}"
+        time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as chosen:
+        port: int = chosen.getsockname()[1]
+        return port
