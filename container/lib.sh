@@ -69,6 +69,7 @@ running_pid() {
     [[ $started == "$(start_time "$pid")" ]] && echo "$pid"
 }
 
+# Of a process that runs, not of one that is only waiting to be buried.
 start_time() {
-    cut -d' ' -f22 "/proc/$1/stat" 2>/dev/null
+    awk '$3 != "Z" { print $22 }' "/proc/$1/stat" 2>/dev/null
 }
