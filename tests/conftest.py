@@ -1,6 +1,17 @@
-"""Says what a run leaves out: a run that silently tests less than it seems to is worse than none."""
+"""Fixtures that tests of several folders share, and what a run leaves out.
+
+A run that silently tests less than it seems to is worse than none.
+"""
 
 import importlib.util
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.private_slurm import PrivateSlurm
 
 HAS_PYSLURM = importlib.util.find_spec("pyslurm") is not None
 
@@ -10,3 +21,20 @@ def pytest_report_header() -> list[str]:
     if HAS_PYSLURM:
         return []
     return ["left out: tests/slurm and tests/e2e need a real Slurm; `sudo ./container/test` runs everything"]
+
+
+@pytest.fixture(scope="module")
+def shared_folder() -> Iterator[Path]:
+    """A folder that every user may enter, which pytest's own are not."""
+    folder = Path(tempfile.mkdtemp(prefix="bridge-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def slurm(shared_folder: Path) -> Iterator[PrivateSlurm]:
+    """A controller and a node. Tests that hurt it mend it again."""
+    (shared_folder / "slurm").mkdir()
+    with PrivateSlurm(shared_folder / "slurm") as slurm:
+        yield slurm
