@@ -76,7 +76,8 @@ def _write_postgresql(connection: Connection, thing: Thing, chunks: Iterable[lis
 
     copy_csv(connection, f"incoming (position, {', '.join(_VALUES)})", texts())
     logger.info("%s observations read, writing them", f"{count:,}")
-    # From here on one writer a thing: two that insert the same rows in different orders would deadlock.
+    # From here on one writer a thing: a parse and a quality control that take the same rows in different orders would
+    # deadlock.
     lock(connection, thing.id)
     identifiers = ensure_datastreams(connection, thing, headers)
     connection.exec_driver_sql(
