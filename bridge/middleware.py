@@ -11,6 +11,7 @@ from bridge.logs import request_id_var
 
 log = logging.getLogger(__name__)
 
+PROBES = ("/health", "/ready")  # asked every few seconds by monitors: logged at debug level
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -31,7 +32,9 @@ class RequestLog:
     ) -> None:
         """Log method, path and outcome; never a query string, a header or a body: they may hold secrets."""
         problem = getattr(request.context, "problem", None)
-        log.info(
+        is_probe = request.path in PROBES and problem is None
+        log.log(
+            logging.DEBUG if is_probe else logging.INFO,
             "request",
             extra={
                 "method": request.method,

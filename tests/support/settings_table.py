@@ -1,0 +1,43 @@
+"""The README's table of settings, made from the settings themselves: `python -m tests.support.settings_table`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from bridge.settings import PREFIX, KindSettings, Settings
+
+
+def settings_table() -> str:
+    """Markdown: name in the settings file, variable, default, meaning."""
+    rows = ["| setting | variable | default | meaning |", "|---|---|---|---|", *_rows(Settings), *_rows(KindSettings)]
+    return "\n".join(rows) + "\n"
+
+
+def _rows(model: type[BaseModel]) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if field.annotation is KindSettings:
+            continue
+        setting, variable = _names(model, name, field)
+        yield f"| `{setting}` | `{variable}` | {_default(field)} | {field.description} |"
+
+
+def _names(model: type[BaseModel], name: str, field: FieldInfo) -> tuple[str, str]:
+    if model is KindSettings:
+        return f"parse.{name}`, `qaqc.{name}", f"{PREFIX}PARSE__{name.upper()}`, `{PREFIX}QAQC__{name.upper()}"
+    return name, name.upper() if field.validation_alias else PREFIX + name.upper()
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "(required)"
+    return "" if field.default is None else f"`{_text(field.default)}`"
+
+
+def _text(value: Any) -> str:
+    return ", ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+
+
+if __name__ == "__main__":
+    print(settings_table(), end="")
