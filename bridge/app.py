@@ -3,8 +3,10 @@
 import falcon
 import falcon.media
 
+from bridge.admission import Admission
 from bridge.descriptors import JobFactory
 from bridge.errors import BridgeError
+from bridge.identity import Digests
 from bridge.middleware import RequestLog
 from bridge.problems import PROBLEM_MEDIA_TYPE, answer_bridge_error, answer_bug, answer_falcon_error
 from bridge.requests import ParseRequest, QaqcRequest, RequestRules
@@ -13,23 +15,28 @@ from bridge.resources.jobs import JobResource
 from bridge.resources.runs import RunResource
 from bridge.settings import Settings
 from bridge.slurm.gateway import Gateway
+from bridge.submissions import Submissions
 
 
-def create_app(settings: Settings, gateway: Gateway) -> falcon.App[falcon.Request, falcon.Response]:
+def create_app(
+    settings: Settings, gateway: Gateway, submissions: Submissions, digests: Digests, admission: Admission
+) -> falcon.App[falcon.Request, falcon.Response]:
     """The WSGI application. Raises `jinja2.TemplateError` where a job script template cannot be rendered."""
     timeout_seconds = settings.request_timeout_seconds
     rules = RequestRules(settings.parsers, settings.target_schemes, settings.source_schemes)
     parse_jobs = JobFactory.for_kind(ParseRequest.kind, settings)
     qaqc_jobs = JobFactory.for_kind(QaqcRequest.kind, settings)
+    parse = RunResource(ParseRequest, parse_jobs, rules, digests, submissions, admission, timeout_seconds)
+    qaqc = RunResource(QaqcRequest, qaqc_jobs, rules, digests, submissions, admission, timeout_seconds)
 
     app = falcon.App(middleware=[RequestLog()])
     app.resp_options.media_handlers[PROBLEM_MEDIA_TYPE] = falcon.media.JSONHandler()
     app.add_error_handler(Exception, answer_bug)
     app.add_error_handler(falcon.HTTPError, answer_falcon_error)
     app.add_error_handler(BridgeError, answer_bridge_error)
-    app.add_route("/extractor/run", RunResource(ParseRequest, parse_jobs, rules, gateway, timeout_seconds))
-    app.add_route("/qaqc/run", RunResource(QaqcRequest, qaqc_jobs, rules, gateway, timeout_seconds))
-    app.add_route("/jobs/{job_id}", JobResource(gateway, timeout_seconds))
+    app.add_route("/extractor/run", parse)
+    app.add_route("/qaqc/run", qaqc)
+    app.add_route("/jobs/{job_id}", JobResource(gateway, admission, timeout_seconds))
     app.add_route("/health", HealthResource())
     app.add_route("/ready", ReadyResource(gateway))
     return app

@@ -17,11 +17,10 @@ def read_json_body(request: falcon.Request) -> bytes:
 
     Raises `UnsupportedMediaTypeError` where it is declared otherwise, `BodyTooLargeError` beyond `BODY_MAX_BYTES`.
     """
-    media_type, _, parameters = (request.content_type or "").partition(";")
-    charset = parameters.replace(" ", "").lower()
-    if media_type.strip().lower() != "application/json" or charset not in ("", "charset=utf-8", 'charset="utf-8"'):
+    media_type, parameters = falcon.parse_header(request.content_type or "")
+    if media_type.lower() != "application/json" or parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         raise UnsupportedMediaTypeError("Send the body as `Content-Type: application/json`, in UTF-8.")
-    if request.get_header("Content-Encoding"):
+    if request.get_header("Content-Encoding", default="identity").lower() != "identity":
         raise UnsupportedMediaTypeError("Send the body without a `Content-Encoding`.")
     body: bytes = request.bounded_stream.read(BODY_MAX_BYTES + 1)
     if len(body) > BODY_MAX_BYTES:

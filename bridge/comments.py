@@ -16,10 +16,18 @@ class JobComment:
     kind: str
     thing_uuid: UUID
     request_id: str
+    key: str  # the client's Idempotency-Key, or one made up for this submission
+    digest: str  # of the request; see bridge.identity
 
     def to_json(self) -> str:
-        """The text for `--comment`, e.g. `{"kind":"parse","thing":"ce2b4fb6-…","req":"…"}`."""
-        content = {"kind": self.kind, "thing": str(self.thing_uuid), "req": self.request_id}
+        """The text for `--comment`, e.g. `{"kind":"parse","thing":"ce2b4fb6-…","req":"…","key":"…","dig":"…"}`."""
+        content = {
+            "kind": self.kind,
+            "thing": str(self.thing_uuid),
+            "req": self.request_id,
+            "key": self.key,
+            "dig": self.digest,
+        }
         return json.dumps(content, separators=(",", ":"))
 
     @classmethod
@@ -27,6 +35,12 @@ class JobComment:
         """The comment of one of the bridge's jobs; `None` for any other text."""
         try:
             content = json.loads(text)
-            return cls(str(content["kind"]), UUID(content["thing"]), str(content["req"]))
+            return cls(
+                kind=str(content["kind"]),
+                thing_uuid=UUID(content["thing"]),
+                request_id=str(content["req"]),
+                key=str(content["key"]),
+                digest=str(content["dig"]),
+            )
         except (ValueError, TypeError, KeyError, AttributeError):
             return None

@@ -16,6 +16,10 @@ class Deadline:
         """The deadline that lies `seconds` ahead of now."""
         return cls(time.monotonic() + seconds)
 
+    def earlier_by(self, seconds: float) -> "Deadline":
+        """A deadline that leaves `seconds` to what comes after, or half of the time where there is less."""
+        return Deadline(self.at_seconds - min(seconds, self.remaining_seconds / 2))
+
     @property
     def remaining_seconds(self) -> float:
         """What is left of it, never negative."""

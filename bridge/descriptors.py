@@ -29,13 +29,13 @@ class JobFactory:
             output_folder=str(settings.output_folder),
         )
 
-    def describe(self, request: RunRequest, request_id: str) -> JobDescriptor:
-        """The job for `request`. `request_id` is how it is found again in the queue."""
+    def describe(self, request: RunRequest, comment: JobComment) -> JobDescriptor:
+        """The job for `request`. `comment` is how it is found again in the queue."""
         return JobDescriptor(
             name=request.kind,
             script=self.script,
             environment={**self.environment, **request.environment()},
-            comment=JobComment(request.kind, request.thing_uuid, request_id).to_json(),
+            comment=comment.to_json(),
             working_folder=self.output_folder,
             stdout_path=f"{self.output_folder}/%x-%j.out",
             stderr_path=f"{self.output_folder}/%x-%j.err",

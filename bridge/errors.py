@@ -6,7 +6,7 @@ An error is raised where the fault is seen and turned into `application/problem+
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,12 @@ class BridgeError(Exception):
         super().__init__(detail)
         self.slurm_code = slurm_code
         self.slurm_message = slurm_message
+
+
+class MalformedRequestError(BridgeError):
+    """Not HTTP that the service reads."""
+
+    status, type, title = 400, "malformed-request", "Malformed request"
 
 
 class MalformedJsonError(BridgeError):
@@ -80,6 +86,12 @@ class InvalidRequestError(BridgeError):
         self.errors = tuple(errors)
 
 
+class IdempotencyMismatchError(BridgeError):
+    """An `Idempotency-Key` came again with another request."""
+
+    status, type, title = 422, "idempotency-mismatch", "Idempotency key used for another request"
+
+
 class TooManyRequestsError(BridgeError):
     """A limit on this client, or on the number of jobs, is reached for now."""
 
@@ -111,6 +123,12 @@ class OutcomeUnknownError(BridgeError):
 
     status, type, title = 503, "outcome-unknown", "Outcome unknown"
     retryable, retry_after_seconds = True, 5
+    idempotency_key: str | None = None  # to send the request again with: it gets the same job
+
+    def with_key(self, key: str) -> Self:
+        """The same, for a client that is to repeat the request with `key`."""
+        self.idempotency_key = key
+        return self
 
 
 class OverloadedError(BridgeError):

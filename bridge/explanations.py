@@ -72,10 +72,9 @@ _PENDING_REASONS = {
     "SchedDefer": "waits for its turn to be scheduled",
 }
 
-_LAUNCH_FAILURES = {
-    "JobLaunchFailure": "could not be started on its node",
-    "RaisedSignal": "could not be started on its node",
-}
+# slurmd reports a job that it could not start with this instead of a real signal (SIG_... of slurm/slurm.h do not reach
+# users, and no program sends itself a real-time signal of this number).
+_NOT_STARTED_SIGNAL = 53
 
 
 def explain(job: JobSnapshot) -> str:
@@ -83,7 +82,7 @@ def explain(job: JobSnapshot) -> str:
     if job.state == "PENDING":
         return _explain_pending(job.state_reason)
     if job.state == "CANCELLED":
-        return "was cancelled" if job.start_time is None else "was cancelled while it ran"
+        return "was cancelled while it waited" if job.nodes is None else "was cancelled while it ran"
     if job.state == "FAILED":
         return _explain_failure(job)
     return _STATES.get(job.state, f"is in Slurm's state {job.state}")
@@ -97,8 +96,8 @@ def _explain_pending(reason: str | None) -> str:
 
 
 def _explain_failure(job: JobSnapshot) -> str:
+    if job.signal == _NOT_STARTED_SIGNAL or job.state_reason == "JobLaunchFailure":
+        return "could not be started on its node: check that output_folder is there and belongs to the service's user"
     if job.signal:
         return f"was ended by signal {job.signal} ({signals.strsignal(job.signal) or 'unknown'})"
-    if job.state_reason in _LAUNCH_FAILURES:
-        return _LAUNCH_FAILURES[job.state_reason]
     return f"failed with exit code {job.exit_code}: its standard error says why"

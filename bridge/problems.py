@@ -6,14 +6,12 @@ from typing import Any
 import falcon
 
 from bridge.errors import (
-    BodyTooLargeError,
     BridgeError,
     InternalError,
     InvalidRequestError,
-    MalformedJsonError,
     MethodNotAllowedError,
     NotFoundError,
-    UnsupportedMediaTypeError,
+    OutcomeUnknownError,
 )
 
 log = logging.getLogger(__name__)
@@ -21,12 +19,11 @@ log = logging.getLogger(__name__)
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:tsm-slurm-bridge:"
 
-# Falcon's own refusals, told as ours.
+# Falcon's own refusals, told as ours. It answers 400 to a method that HTTP does not know.
 _FALCON_ERRORS: dict[int, BridgeError] = {
+    400: MethodNotAllowedError("HTTP has no such method."),
     404: NotFoundError("There is nothing at this address; the routes stand in the README."),
     405: MethodNotAllowedError("This address does not take this method; `Allow` names those it takes."),
-    413: BodyTooLargeError("The body is larger than this address takes."),
-    415: UnsupportedMediaTypeError("Send the body as `Content-Type: application/json`."),
 }
 
 
@@ -46,6 +43,8 @@ def problem_document(error: BridgeError, instance: str, request_id: str) -> dict
     }
     if isinstance(error, InvalidRequestError):
         document["errors"] = [{"field": item.field, "message": item.message} for item in error.errors]
+    if isinstance(error, OutcomeUnknownError):
+        document["idempotency_key"] = error.idempotency_key
     return document
 
 
@@ -67,8 +66,7 @@ def answer_falcon_error(
     """Falcon error handler for what Falcon itself refuses."""
     for name, value in dict(error.headers or {}).items():
         response.set_header(name, value)
-    unreadable = MalformedJsonError("The request could not be read.")
-    answer_bridge_error(request, response, _FALCON_ERRORS.get(error.status_code, unreadable), params)
+    answer_bridge_error(request, response, _FALCON_ERRORS.get(error.status_code, _FALCON_ERRORS[404]), params)
 
 
 def answer_bug(request: falcon.Request, response: falcon.Response, _error: Exception, params: dict[str, Any]) -> None:

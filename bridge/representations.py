@@ -6,6 +6,7 @@ from typing import Any
 from bridge.comments import JobComment
 from bridge.explanations import FINISHED_STATES, explain
 from bridge.slurm.messages import JobSnapshot
+from bridge.submissions import Submission
 
 
 def job_href(job_id: str) -> str:
@@ -13,11 +14,27 @@ def job_href(job_id: str) -> str:
     return f"/jobs/{job_id}"
 
 
+def submission_document(submission: Submission, comment: JobComment) -> dict[str, Any]:
+    """The answer to a submission; `code`, `err` and `out` are what older clients read."""
+    return {
+        "job_id": submission.job_id,
+        "state": submission.state,
+        "kind": comment.kind,
+        "thing_uuid": str(comment.thing_uuid),
+        "request_id": submission.request_id,
+        "href": job_href(submission.job_id),
+        "code": 0,
+        "err": "",
+        "out": f"Submitted batch job {submission.job_id}",
+    }
+
+
 def job_document(job: JobSnapshot, comment: JobComment, as_of: datetime) -> dict[str, Any]:
     """The job as JSON: times in RFC 3339 and UTC, durations in seconds, `null` for what is not known yet."""
     finished = job.state in FINISHED_STATES
-    # Slurm gives a waiting job its expected start, and a running one its expected end.
-    start_time = None if job.state == "PENDING" else job.start_time
+    # Slurm gives a waiting job its expected start, a running one its expected end, and one that was cancelled while it
+    # waited a start all the same; a job that has started has nodes.
+    start_time = None if job.state == "PENDING" or job.nodes is None else job.start_time
     end_time = job.end_time if finished else None
     return {
         "job_id": job.job_id,
@@ -28,7 +45,7 @@ def job_document(job: JobSnapshot, comment: JobComment, as_of: datetime) -> dict
         "state_reason": job.state_reason,
         "finished": finished,
         "succeeded": job.state == "COMPLETED",
-        "exit_code": job.exit_code if finished else None,
+        "exit_code": job.exit_code if finished and not job.signal else None,
         "signal": job.signal or None,
         "submit_time": _rfc3339(job.submit_time),
         "start_time": _rfc3339(start_time),

@@ -14,11 +14,12 @@ from bridge.errors import FieldError, InvalidRequestError, MalformedJsonError
 PARSER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,99}$"
 TARGET_MAX_BYTES = 2048
 SOURCE_MAX_BYTES = 8192
+ERRORS_MAX = 100  # in one answer
 
 # RFC 4122, section 3: 8-4-4-4-12 hexadecimal digits in either case, alone or as a URN. Looser forms are typing errors.
 _UUID_TEXT = re.compile(r"(?:urn:uuid:)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # RFC 3986, appendix A: every character that may stand in a URI.
-_URI_TEXT = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
+_URI_TEXT = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def read_request(model: type[M], body: bytes, rules: RequestRules) -> M:
         details = error.errors(include_url=False, include_context=False, include_input=False)
     if any(detail["type"] == "json_invalid" or not detail["loc"] for detail in details):
         raise MalformedJsonError("The body must be one JSON object in UTF-8.")
-    raise InvalidRequestError([_field_error(detail) for detail in details])
+    raise InvalidRequestError([_field_error(detail) for detail in details[:ERRORS_MAX]])
 
 
 _MESSAGES = {

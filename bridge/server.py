@@ -1,60 +1,112 @@
-"""Running the application on waitress."""
+"""Running the application on waitress: everything it needs is put together, started and stopped here."""
 
 import logging
+import os
 import signal
+import threading
 from types import FrameType
-from typing import NoReturn
+from typing import Any
 
 import falcon
 from jinja2 import TemplateError
 from waitress.server import create_server
 
+from bridge.admission import Admission
+from bridge.aftermath import Aftermath
 from bridge.app import create_app
+from bridge.deadline import Deadline
+from bridge.identity import Digests, load_secret
 from bridge.settings import Settings, SettingsError
+from bridge.slurm.board import Board
 from bridge.slurm.errors import WorkerUnavailableError
 from bridge.slurm.gateway import SlurmGateway
+from bridge.submissions import Submissions
+from bridge.transport import ProblemChannel
 
 log = logging.getLogger(__name__)
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+SPARE_THREADS = 4  # for requests that do not wait for Slurm: /health, /ready, refusals
 
 # Bodies above this are cut off by waitress itself. Those below it and too large for a route are read to their end, so
 # that the client gets to read the answer that says so.
 TRANSPORT_MAX_BODY_BYTES = 8 * 1024 * 1024
+CONNECTIONS_MAX = 1000  # pipelines keep theirs open; an idle one costs a descriptor and some kB
 
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises `SettingsError` where the settings do not let it start."""
-    signal.signal(signal.SIGTERM, _exit)
-    gateway = SlurmGateway(
-        slurm_conf_path=settings.slurm_conf_path, workers=settings.workers, max_waiting=settings.max_waiting
-    )
+    gateway = SlurmGateway(slurm_conf_path=settings.slurm_conf_path, workers=settings.workers)
+    board = Board(gateway)
+    aftermath = Aftermath(gateway, board)
+    admission = Admission(settings.threads - SPARE_THREADS)
     try:
-        app = create_app(settings, gateway)
+        digests = Digests(_load_secret(settings))
+        app = create_app(settings, gateway, Submissions(gateway, board, aftermath), digests, admission)
         gateway.start()
+        aftermath.start()
+        _Stopping(admission, settings.request_timeout_seconds).install()
         _listen(app, settings)
-    except TemplateError as error:
+    except (TemplateError, UnicodeDecodeError) as error:
         raise SettingsError(f"template_folder: a job script template cannot be used: {error!r}") from None
     except WorkerUnavailableError as error:
         raise SettingsError(str(error)) from None
     finally:
+        aftermath.close()
         gateway.close()
+
+
+def _load_secret(settings: Settings) -> bytes:
+    try:
+        return load_secret(settings.digest_secret_path)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"digest_secret_path: {error}") from None
 
 
 def _listen(app: falcon.App[falcon.Request, falcon.Response], settings: Settings) -> None:
     try:
-        server = create_server(
+        server: Any = create_server(  # its channel_class is in no stub
             app,
             host=settings.host,
             port=settings.port,
             threads=settings.threads,
             ident="tsm-slurm-bridge",
             max_request_body_size=TRANSPORT_MAX_BODY_BYTES,
+            connection_limit=CONNECTIONS_MAX,
+            asyncore_use_poll=True,  # select() knows no descriptor above 1023
         )
     except OSError as error:
         raise SettingsError(f"host, port: cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
+    server.channel_class = ProblemChannel
+    if settings.host not in LOOPBACK:
+        log.warning(
+            "everybody who can reach this address can submit jobs: it has to be closed to others by other means"
+        )
     log.info("listening", extra={"host": settings.host, "port": settings.port})
     server.run()
     log.info("stopped")
 
 
-def _exit(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(0)  # waitress answers what is in flight on it, then run() returns
+class _Stopping:
+    """The first SIGTERM or SIGINT lets what waits for Slurm finish and refuses the rest; the second ends at once."""
+
+    def __init__(self, admission: Admission, timeout_seconds: float) -> None:
+        self._admission = admission
+        self._timeout_seconds = timeout_seconds
+        self._is_stopping = False
+
+    def install(self) -> None:
+        signal.signal(signal.SIGTERM, self._handle)
+        signal.signal(signal.SIGINT, self._handle)
+
+    def _handle(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._is_stopping:
+            raise SystemExit(0)  # ends waitress's loop
+        self._is_stopping = True
+        log.info("stopping")
+        self._admission.close()
+        threading.Thread(target=self._end_when_idle, daemon=True).start()
+
+    def _end_when_idle(self) -> None:
+        self._admission.wait_until_empty(Deadline.after(self._timeout_seconds))
+        os.kill(os.getpid(), signal.SIGTERM)

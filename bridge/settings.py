@@ -26,7 +26,6 @@ from pydantic_settings import SettingsError as SourceError
 
 PREFIX = "BRIDGE_"
 CONFIG_FILE_VARIABLE = "BRIDGE_CONFIG_FILE"
-SPARE_THREADS = 4  # for requests that never wait for Slurm: /health, refusals
 
 
 class SettingsError(Exception):
@@ -34,6 +33,7 @@ class SettingsError(Exception):
 
 
 def _absolute(path: Path) -> Path:
+    path = path.expanduser()
     if not path.is_absolute():
         raise ValueError("must be an absolute path")
     return path
@@ -65,9 +65,13 @@ class KindSettings(BaseModel):
     partition: str | None = Field(None, description="Partition (`--partition`)")
     account: str | None = Field(None, description="Account to charge (`--account`)")
     qos: str | None = Field(None, description="Quality of service (`--qos`)")
-    time_limit_minutes: Annotated[int, Field(gt=0)] | None = Field(None, description="Time limit in minutes (`--time`)")
-    memory_mib: Annotated[int, Field(gt=0)] | None = Field(None, description="Memory of a job in MiB (`--mem`)")
-    cpus: int = Field(1, gt=0, description="CPUs of a job (`--cpus-per-task`); an extractor uses one")
+    time_limit_minutes: Annotated[int, Field(gt=0, lt=2**31)] | None = Field(
+        None, description="Time limit in minutes (`--time`)"
+    )
+    memory_mib: Annotated[int, Field(gt=0, lt=2**31)] | None = Field(
+        None, description="Memory of a job in MiB (`--mem`)"
+    )
+    cpus: int = Field(1, gt=0, lt=2**15, description="CPUs of a job (`--cpus-per-task`); an extractor uses one")
     nice: int = Field(
         0, ge=-2147483645, le=2147483645, description="How much later than others it may start (`--nice`)"
     )
@@ -79,6 +83,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
         env_nested_delimiter="__",
+        env_ignore_empty=True,  # compose files pass on unset variables as empty ones
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
@@ -91,22 +96,26 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on; loopback, since nobody has to sign in")
     port: int = Field(5000, gt=0, le=65535, description="Port to listen on; the one that existing clients know")
     threads: int = Field(
-        24, gt=0, description="Requests handled at once; must exceed `workers` + `max_waiting` by 4, kept for `/health`"
+        24, gt=4, description="Requests handled at once; all but 4 may wait for Slurm, the next gets 503 `overloaded`"
     )
     workers: int = Field(
         4, gt=0, le=64, description="Processes that submit to Slurm; four keep a controller busy, each takes some 40 MB"
     )
-    max_waiting: int = Field(
-        16, ge=0, description="Requests that may wait for a free worker; the next is answered 503 `overloaded`"
-    )
     request_timeout_seconds: float = Field(
-        8.0,
+        15.0,
         gt=0,
         le=300,
-        description="Until when a request has its answer, in seconds; below the 10 s clients often wait",
+        description="Until when a request has its answer, in seconds; above slurm.conf's `MessageTimeout` (10 s), "
+        "after which libslurm says what it knows, and below the 30 s that proxies wait",
     )
     slurm_conf_path: AbsolutePath | None = Field(
         None, description="The cluster's slurm.conf; left out, libslurm finds it as Slurm's own commands do"
+    )
+    digest_secret_path: AbsolutePath = Field(
+        Path("~/.config/slurm-bridge/secret"),
+        validate_default=True,
+        description="File with the secret for digests of requests, made where it is missing; all bridges on a cluster "
+        "need the same",
     )
     output_folder: AbsolutePath = Field(
         Path("/work/sontsm"), description="Working folder of the jobs and place of their output, on the compute nodes"
@@ -138,16 +147,6 @@ class Settings(BaseSettings):
     verbose: bool = Field(False, validation_alias="verbose", description="Log at debug level, here and in the jobs")
 
     @model_validator(mode="after")
-    def _check_threads(self) -> "Settings":
-        least = self.workers + self.max_waiting + SPARE_THREADS
-        if self.threads < least:
-            raise ValueError(
-                f"threads ({self.threads}) must be at least workers + max_waiting + {SPARE_THREADS} ({least}): "
-                "raise BRIDGE_THREADS or lower BRIDGE_MAX_WAITING"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _check_mqtt(self) -> "Settings":
         if self.mqtt_broker and not (self.mqtt_user and self.mqtt_password):
             raise ValueError("mqtt_broker needs mqtt_user and mqtt_password: set MQTT_USER and MQTT_PASSWORD")
@@ -173,14 +172,14 @@ def load_settings(overrides: Mapping[str, Any]) -> Settings:
     Raises `SettingsError` that names each bad or unknown setting. It never shows a value: it may be a secret.
     """
     config_file = os.environ.get(CONFIG_FILE_VARIABLE)
-    if config_file and not os.access(config_file, os.R_OK):
+    if config_file and not (Path(config_file).is_file() and os.access(config_file, os.R_OK)):
         raise SettingsError(f"{CONFIG_FILE_VARIABLE}: cannot read {config_file}")
     _refuse_unknown_variables()
     try:
         return Settings(**overrides)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{config_file} is not TOML: {error}") from None
     except SourceError as error:
         raise SettingsError(f"{error}: lists and tables are given as JSON") from None

@@ -20,6 +20,8 @@ OPTIONS = {
 def main() -> None:
     """Take the request out of the environment, where child processes would inherit it, and run the extractor."""
     _, command, program = sys.argv
+    # As `python PROGRAM` has it; a program from standard input would look for modules in the working folder first.
+    sys.path[0] = os.path.dirname(os.path.abspath(program))  # noqa: PTH100, PTH120 - import no more than need be
     arguments = [command]
     for variable, option in OPTIONS.items():
         value = os.environ.pop(variable, None)

@@ -21,6 +21,8 @@ class HealthResource:
         """200 as long as the process can answer."""
         response.media = {"status": "ok"}
 
+    on_head = on_get
+
 
 class ReadyResource:
     """Readiness, with one entry a dependency."""
@@ -28,19 +30,28 @@ class ReadyResource:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._lock = threading.Lock()
-        self._checks: dict[str, dict[str, Any]] = {}
+        self._checks: dict[str, dict[str, Any]] = {"controller": {"ok": False, "detail": "is being asked"}}
         self._checked_at = -REMEMBERED_SECONDS
 
     def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
         """200 where every dependency is well, 503 where one is not."""
-        with self._lock:  # whoever comes while one asks shares its answer
-            if time.monotonic() - self._checked_at >= REMEMBERED_SECONDS:
-                self._checks = {"controller": self._check_controller(), "workers": self._check_workers()}
-                self._checked_at = time.monotonic()
-            checks = self._checks
+        checks = self._current_checks()
         is_ready = all(check["ok"] for check in checks.values())
         response.status = falcon.HTTP_200 if is_ready else falcon.HTTP_503
         response.media = {"status": "ready" if is_ready else "not ready", "checks": checks}
+
+    on_head = on_get
+
+    def _current_checks(self) -> dict[str, dict[str, Any]]:
+        """The checks as of a moment ago. While one caller asks the controller, the others get the answer before."""
+        if self._lock.acquire(blocking=False):
+            try:
+                if time.monotonic() - self._checked_at >= REMEMBERED_SECONDS:
+                    self._checks = {"controller": self._check_controller(), "workers": self._check_workers()}
+                    self._checked_at = time.monotonic()
+            finally:
+                self._lock.release()
+        return self._checks
 
     def _check_controller(self) -> dict[str, Any]:
         try:

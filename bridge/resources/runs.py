@@ -2,44 +2,53 @@
 
 import falcon
 
+from bridge.admission import Admission
 from bridge.bodies import read_json_body, refuse_query
+from bridge.comments import JobComment
 from bridge.deadline import Deadline
 from bridge.descriptors import JobFactory
-from bridge.representations import job_href
+from bridge.identity import KEY_HEADER, Digests, submission_key
+from bridge.representations import job_href, submission_document
 from bridge.requests import RequestRules, RunRequest, read_request
-from bridge.slurm.gateway import Gateway
+from bridge.submissions import Submissions
 
 
 class RunResource:
     """Submits the jobs of one kind."""
 
     def __init__(
-        self, model: type[RunRequest], jobs: JobFactory, rules: RequestRules, gateway: Gateway, timeout_seconds: float
+        self,
+        model: type[RunRequest],
+        jobs: JobFactory,
+        rules: RequestRules,
+        digests: Digests,
+        submissions: Submissions,
+        admission: Admission,
+        timeout_seconds: float,
     ) -> None:
         self._model = model
         self._jobs = jobs
         self._rules = rules
-        self._gateway = gateway
+        self._digests = digests
+        self._submissions = submissions
+        self._admission = admission
         self._timeout_seconds = timeout_seconds
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
-        """202 with the job's id and address."""
+        """202 with the job's id and address, or 200 where the request had been sent before."""
         deadline = Deadline.after(self._timeout_seconds)
         refuse_query(request)
         run = read_request(self._model, read_json_body(request), self._rules)
-        request_id: str = request.context.request_id
-        job_id = self._gateway.submit(self._jobs.describe(run, request_id), deadline)
-        request.context.log = {"kind": run.kind, "thing_uuid": str(run.thing_uuid), "job_id": job_id}
-        response.status = falcon.HTTP_202
-        response.location = job_href(job_id)
-        response.media = {
-            "job_id": job_id,
-            "state": "PENDING",
-            "kind": run.kind,
-            "thing_uuid": str(run.thing_uuid),
-            "request_id": request_id,
-            "href": job_href(job_id),
-            "code": 0,
-            "err": "",
-            "out": f"Submitted batch job {job_id}",
-        }
+        offered_key = request.get_header(KEY_HEADER)
+        comment = JobComment(
+            run.kind, run.thing_uuid, request.context.request_id, submission_key(offered_key), self._digests.of(run)
+        )
+        job = self._jobs.describe(run, comment)
+        with self._admission:
+            done = self._submissions.submit(job, comment, deadline, is_repeatable=offered_key is not None)
+        request.context.log = {"kind": run.kind, "thing_uuid": str(run.thing_uuid), "job_id": done.job_id}
+        response.status = falcon.HTTP_200 if done.is_replay else falcon.HTTP_202
+        if done.is_replay:
+            response.set_header("Idempotency-Replayed", "true")
+        response.location = job_href(done.job_id)
+        response.media = submission_document(done, comment)

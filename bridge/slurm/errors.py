@@ -51,18 +51,22 @@ OUTCOME_UNKNOWN = frozenset(
     }
 )
 
-# The cluster is full for now; the same request is accepted later.
-FULL_FOR_NOW = frozenset(
-    {
-        2007,  # ESLURM_MAX_JOB_COUNT: MaxJobCount of slurm.conf
-    }
-)
+# The cluster takes no more for now, and the same request later; with what to say.
+FULL_FOR_NOW = {
+    2007: "The Slurm controller holds as many jobs as it may (MaxJobCount). Send the request again later.",
+    2050: "A limit of the account or QOS is reached. Send the request again later; if it stays so, the operator's "
+    "settings ask for more than the account may have.",  # ESLURM_ACCOUNTING_POLICY
+    2105: "Submissions are switched off on this cluster. Send the request again later.",  # ESLURM_SUBMISSIONS_DISABLED
+}
+
+# Not Slurm's: pyslurm raised something of its own while it built the request, so nothing was sent.
+PYSLURM_REFUSED = 999_999
 
 _FIRST_REFUSAL = 1000  # below lie the operating system's own error numbers: they say nothing about the controller
 
 
-def error_for(code: int, message: str) -> BridgeError:
-    """The error to answer with where Slurm said `code`, in the words `message`."""
+def submission_error(code: int, message: str) -> BridgeError:
+    """The error to answer a submission with where Slurm said `code`, in the words `message`."""
     if code in NOT_SENT:
         return ControllerUnreachableError(
             "The Slurm controller could not be reached; nothing was submitted. Send the request again later.",
@@ -72,11 +76,7 @@ def error_for(code: int, message: str) -> BridgeError:
     if code in OUTCOME_UNKNOWN or code < _FIRST_REFUSAL:
         return outcome_unknown(message, slurm_code=code)
     if code in FULL_FOR_NOW:
-        return TooManyRequestsError(
-            "The Slurm controller holds as many jobs as it may (MaxJobCount). Send the request again later.",
-            slurm_code=code,
-            slurm_message=message,
-        )
+        return TooManyRequestsError(FULL_FOR_NOW[code], slurm_code=code, slurm_message=message)
     return SlurmRefusedError(
         f"Slurm refused the job: {message}. The operator's settings for this kind of job do not fit the cluster.",
         slurm_code=code,
@@ -84,10 +84,18 @@ def error_for(code: int, message: str) -> BridgeError:
     )
 
 
+def reading_error(code: int, message: str) -> BridgeError:
+    """The same for a request that only asks: whatever went wrong, asking again later does no harm."""
+    return ControllerUnreachableError(
+        f"The Slurm controller could not be asked: {message}. Ask again later.", slurm_code=code, slurm_message=message
+    )
+
+
 def outcome_unknown(reason: str, *, slurm_code: int = 0) -> OutcomeUnknownError:
     """The error for a request that was sent and not answered."""
     return OutcomeUnknownError(
-        f"{reason}. Slurm may still execute the request: look for its request id in the queue before sending it again.",
+        f"{reason}. Slurm may have the job, or make it later. Send the request again with the header "
+        "`Idempotency-Key` set to `idempotency_key` of this answer: it gets the same job.",
         slurm_code=slurm_code,
         slurm_message=reason,
     )

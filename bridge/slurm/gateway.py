@@ -1,21 +1,28 @@
 """The only door from HTTP to Slurm: submit a job, find one, see whether the controllers answer. Each by a deadline."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from bridge.deadline import Deadline
-from bridge.errors import ControllerUnreachableError
-from bridge.slurm.errors import WorkerLostError, error_for, outcome_unknown
+from bridge.errors import BridgeError, ControllerUnreachableError
+from bridge.slurm.errors import WorkerLostError, outcome_unknown, reading_error, submission_error
 from bridge.slurm.messages import (
+    AskBootTime,
+    BootTime,
+    Cancel,
+    Cancelled,
     ControllerPing,
     Failure,
     Find,
     Found,
     JobDescriptor,
     JobSnapshot,
+    LoadQueue,
     Ping,
     Pinged,
+    QueueChange,
     Reply,
     Request,
     Submit,
@@ -44,6 +51,15 @@ class Gateway(Protocol):
     def find(self, job_id: str, deadline: Deadline) -> JobSnapshot | None:
         """The job as it is now, `None` where there is no such job of ours."""
 
+    def queue(self, deadline: Deadline) -> QueueChange:
+        """What has changed since the last call among all jobs of ours."""
+
+    def cancel(self, job_id: str, deadline: Deadline) -> None:
+        """Cancel a job; no error where it has ended or is unknown."""
+
+    def booted_at(self, deadline: Deadline) -> int:
+        """When the controller started, in seconds since the epoch."""
+
     def ping(self, deadline: Deadline) -> tuple[ControllerPing, ...]:
         """One entry a controller of the cluster, the primary first."""
 
@@ -54,10 +70,10 @@ class Gateway(Protocol):
 class SlurmGateway:
     """The real one. Submissions and reads have workers of their own, so that neither waits for the other."""
 
-    def __init__(self, *, slurm_conf_path: Path | None, workers: int, max_waiting: int) -> None:
+    def __init__(self, *, slurm_conf_path: Path | None, workers: int) -> None:
         arguments = (None if slurm_conf_path is None else str(slurm_conf_path),)
-        self._writers = WorkerPool(worker_main, arguments, size=workers, max_waiting=max_waiting)
-        self._reader = WorkerPool(worker_main, arguments, size=1, max_waiting=max_waiting)
+        self._writers = WorkerPool(worker_main, arguments, size=workers)
+        self._reader = WorkerPool(worker_main, arguments, size=1)
         self._user_id = -1
 
     def start(self) -> None:
@@ -76,29 +92,41 @@ class SlurmGateway:
             reply = self._writers.call(Submit(descriptor), deadline)
         except WorkerLostError as error:
             raise outcome_unknown(str(error)) from None
-        return _expect(Submitted, reply).job_id
+        return _expect(Submitted, reply, submission_error).job_id
 
     def find(self, job_id: str, deadline: Deadline) -> JobSnapshot | None:
         """See `Gateway`. A job of ours belongs to the service's user and carries our comment; see `bridge.comments`."""
-        job = _expect(Found, self._read(Find(int(job_id)), deadline)).job
+        job = self._read(Find(int(job_id)), Found, deadline).job
         return job if job is not None and job.user_id == self._user_id else None
+
+    def queue(self, deadline: Deadline) -> QueueChange:
+        """See `Gateway`."""
+        return self._read(LoadQueue(), QueueChange, deadline)
+
+    def cancel(self, job_id: str, deadline: Deadline) -> None:
+        """See `Gateway`."""
+        self._read(Cancel(int(job_id)), Cancelled, deadline)
+
+    def booted_at(self, deadline: Deadline) -> int:
+        """See `Gateway`."""
+        return self._read(AskBootTime(), BootTime, deadline).booted_at
 
     def ping(self, deadline: Deadline) -> tuple[ControllerPing, ...]:
         """See `Gateway`."""
-        return _expect(Pinged, self._read(Ping(), deadline)).controllers
+        return self._read(Ping(), Pinged, deadline).controllers
 
     def workers(self) -> WorkerCount:
         """See `Gateway`."""
         return WorkerCount(self._writers.size + self._reader.size, self._writers.alive + self._reader.alive)
 
-    def _read(self, request: Request, deadline: Deadline) -> Reply:
+    def _read(self, request: Request, wanted: type[R], deadline: Deadline) -> R:
         try:
-            return self._reader.call(request, deadline)
+            return _expect(wanted, self._reader.call(request, deadline), reading_error)
         except WorkerLostError as error:
             raise ControllerUnreachableError(f"{error}. Ask again later.") from None
 
 
-def _expect(wanted: type[R], reply: Reply) -> R:
+def _expect(wanted: type[R], reply: Reply, error_for: Callable[[int, str], BridgeError]) -> R:
     if isinstance(reply, Failure):
         raise error_for(reply.code, reply.message)
     if not isinstance(reply, wanted):

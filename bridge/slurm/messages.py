@@ -81,6 +81,23 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadQueue:
+    """Look at all jobs of the service's user that carry a comment of the bridge. Reply: `QueueChange`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Cancel a job; no error where it has ended or is unknown. Reply: `Cancelled`."""
+
+    job_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskBootTime:
+    """When did the controller start? Reply: `BootTime`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """A worker's first word: libslurm is initialised; `user_id` is who its jobs will belong to."""
 
@@ -109,6 +126,27 @@ class Pinged:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueChange:
+    """What has changed since this worker's last look; `is_full` where it is its first, and nothing older counts."""
+
+    is_full: bool
+    jobs: tuple[JobSnapshot, ...]  # new or changed
+    gone: tuple[str, ...]  # ids that the controller does not know any more
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The controller has taken the cancellation."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootTime:
+    """When the controller started, in seconds since the epoch."""
+
+    booted_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Slurm's refusal: its error number (`slurm/slurm_errno.h`) and its words."""
 
@@ -116,5 +154,5 @@ class Failure:
     message: str
 
 
-Request = Submit | Find | Ping
-Reply = Submitted | Found | Pinged | Failure
+Request = Submit | Find | Ping | LoadQueue | Cancel | AskBootTime
+Reply = Submitted | Found | Pinged | QueueChange | Cancelled | BootTime | Failure

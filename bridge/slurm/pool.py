@@ -45,25 +45,20 @@ class Worker:
 
 
 class WorkerPool:
-    """`size` workers behind a bounded queue.
+    """`size` workers; a worker runs `main(connection, *arguments)`.
 
-    A worker runs `main(connection, *arguments)`. At most `max_waiting` callers wait for a free worker; the next is
-    refused at once.
+    How many callers may wait for a free one is for `bridge.admission` to say.
     """
 
-    def __init__(
-        self, main: Callable[..., None], arguments: tuple[str | None, ...], *, size: int, max_waiting: int
-    ) -> None:
+    def __init__(self, main: Callable[..., None], arguments: tuple[str | None, ...], *, size: int) -> None:
         self._main = main
         self._arguments = arguments
         self.size = size
-        self._max_waiting = max_waiting
-        self._waiting = 0
-        self._busy = 0
+        self._busy: list[Worker] = []
         self._idle: list[Worker] = []  # a stack: the worker used last has the warmest caches
         self._changed = threading.Condition()
         self._is_closed = False
-        self.start_failure: str | None = None  # why the last try to start a worker failed
+        self._start_failure: str | None = None  # why a worker could not be started
 
     def start(self) -> int:
         """Start all workers at once and wait until each is ready; returns the uid that their jobs will belong to.
@@ -73,17 +68,17 @@ class WorkerPool:
         for _ in range(self.size):
             threading.Thread(target=self._start_one, args=(False,), daemon=True).start()
         with self._changed:
-            self._changed.wait_for(lambda: self.start_failure or len(self._idle) == self.size)
-            if self.start_failure is None:
+            self._changed.wait_for(lambda: self._start_failure or len(self._idle) == self.size)
+            if self._start_failure is None:
                 return self._idle[0].user_id
         self.close()
-        raise WorkerUnavailableError(self.start_failure)
+        raise WorkerUnavailableError(self._start_failure)
 
     @property
     def alive(self) -> int:
         """How many workers are ready or busy; the rest are being replaced."""
         with self._changed:
-            return self._busy + sum(not worker.has_ended() for worker in self._idle)
+            return len(self._busy) + sum(not worker.has_ended() for worker in self._idle)
 
     def call(self, request: Request, deadline: Deadline) -> Reply:
         """Let a worker handle `request`.
@@ -93,24 +88,22 @@ class WorkerPool:
         """
         worker = self._acquire(deadline)
         try:
-            worker.connection.send(request)
-            answered = worker.connection.poll(deadline.remaining_seconds)
-            reply: Reply | None = worker.connection.recv() if answered else None
-        except (OSError, EOFError):
+            reply = _exchange(worker, request, deadline)
+        except BaseException:
             self._replace(worker)
-            raise WorkerLostError("The process that talks to Slurm died") from None
-        if reply is None:
-            self._replace(worker)
-            raise WorkerLostError("Slurm did not answer in time")
+            raise
         self._release(worker)
         return reply
 
     def close(self) -> None:
-        """End every idle worker; a busy one ends when its caller is done with it."""
+        """End every worker at once; the caller of a busy one gets `WorkerLostError`."""
         with self._changed:
             self._is_closed = True
             idle, self._idle = self._idle, []
+            busy = list(self._busy)
             self._changed.notify_all()
+        for worker in busy:
+            worker.process.kill()  # its caller notices, and tidies up
         for worker in idle:
             worker.kill()
 
@@ -119,28 +112,21 @@ class WorkerPool:
             while True:
                 self._await_idle(deadline)
                 worker = self._idle.pop()
-                self._busy += 1
+                self._busy.append(worker)
                 if not worker.has_ended():
                     return worker
                 self._replace(worker)
 
     def _await_idle(self, deadline: Deadline) -> None:
-        if self._idle:
-            return
-        if self._waiting >= self._max_waiting:
-            raise OverloadedError(f"{self._waiting} requests already wait for Slurm. Send this one again later.")
-        self._waiting += 1
-        try:
-            if not self._changed.wait_for(lambda: self._idle or self._is_closed, deadline.remaining_seconds):
-                raise OverloadedError("Slurm was busy with other requests until the deadline. Send this one again.")
-        finally:
-            self._waiting -= 1
-        if not self._idle:
+        is_free = self._changed.wait_for(lambda: self._idle or self._is_closed, deadline.remaining_seconds)
+        if not is_free or not deadline.remaining_seconds:  # sent in the last moment it would get no answer
+            raise OverloadedError("Slurm was busy with other requests until the deadline. Send this one again.")
+        if self._is_closed:
             raise OverloadedError("The bridge is stopping. Send this request again.")
 
     def _release(self, worker: Worker) -> None:
         with self._changed:
-            self._busy -= 1
+            self._busy.remove(worker)
             self._add_idle(worker)
 
     def _add_idle(self, worker: Worker) -> None:
@@ -154,7 +140,7 @@ class WorkerPool:
     def _replace(self, worker: Worker) -> None:
         worker.kill()
         with self._changed:
-            self._busy -= 1
+            self._busy.remove(worker)
         log.warning("worker replaced", extra={"worker_pid": worker.process.pid, "exit": worker.process.exitcode})
         threading.Thread(target=self._start_one, args=(True,), daemon=True).start()
 
@@ -165,9 +151,10 @@ class WorkerPool:
             if isinstance(worker, Worker):
                 self._add_idle(worker)
                 return
-            log.error("worker does not start", extra={"reason": worker})
+            if not self._is_closed:
+                log.error("worker does not start", extra={"reason": worker})
             with self._changed:
-                self.start_failure = worker
+                self._start_failure = worker
                 self._changed.notify_all()
             if not retry:
                 return
@@ -176,16 +163,20 @@ class WorkerPool:
     def _spawn(self) -> Worker | str:
         """A worker that is ready, or the reason why there is none."""
         context = get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=self._main, args=(theirs, *self._arguments), daemon=True)
-        process.start()
-        theirs.close()
+        try:
+            ours, theirs = context.Pipe()
+            with theirs:
+                process = context.Process(target=self._main, args=(theirs, *self._arguments), daemon=True)
+                process.start()
+        except OSError as error:
+            return f"no further process can be started: {error}"
         first_word: Ready | Failure | None = None
         with suppress(EOFError, OSError):
             if ours.poll(START_TIMEOUT_SECONDS):
                 first_word = ours.recv()
         if isinstance(first_word, Ready):
             return Worker(process, ours, first_word.user_id)
+        process.join(1.0)  # it is ending by itself: its own exit status tells more than SIGKILL's
         process.kill()
         process.join()
         ours.close()
@@ -195,3 +186,14 @@ class WorkerPool:
             f"libslurm ended the worker process (exit status {process.exitcode}); its message stands above. "
             "Check that slurm_conf_path names the cluster's slurm.conf and that pyslurm matches the cluster's release."
         )
+
+
+def _exchange(worker: Worker, request: Request, deadline: Deadline) -> Reply:
+    try:
+        worker.connection.send(request)
+        if worker.connection.poll(deadline.remaining_seconds):
+            reply: Reply = worker.connection.recv()
+            return reply
+    except (OSError, EOFError):
+        raise WorkerLostError("The process that talks to Slurm died") from None
+    raise WorkerLostError("Slurm did not answer in time")

@@ -12,15 +12,22 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from bridge.slurm.errors import PYSLURM_REFUSED
 from bridge.slurm.messages import (
+    AskBootTime,
+    BootTime,
+    Cancel,
+    Cancelled,
     ControllerPing,
     Failure,
     Find,
     Found,
     JobDescriptor,
     JobSnapshot,
+    LoadQueue,
     Ping,
     Pinged,
+    QueueChange,
     Ready,
     Reply,
     Request,
@@ -32,6 +39,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 ESLURM_INVALID_JOB_ID = 2017
+COMMENT_START = '{"kind":'  # of every job of the bridge; see bridge.comments
 
 
 def worker_main(connection: Connection, slurm_conf_path: str | None) -> None:
@@ -40,15 +48,24 @@ def worker_main(connection: Connection, slurm_conf_path: str | None) -> None:
     The first message is `Ready`, or a `Failure` that says why this process cannot serve. Every later message is the
     reply to one request. Where libslurm ends the process, the other end sees the connection close.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the web process decides what ends
+    # Ctrl-C and systemd's stop reach the whole group. The web process lets what is in flight finish, and then kills us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if slurm_conf_path is not None and not os.access(slurm_conf_path, os.R_OK):
         connection.send(Failure(0, f"slurm_conf_path: cannot read {slurm_conf_path}"))
         return
-    pyslurm = _load_pyslurm(slurm_conf_path)
+    try:
+        pyslurm = _load_pyslurm(slurm_conf_path)
+    except ImportError as error:
+        connection.send(Failure(0, f"pyslurm cannot be imported ({error}): pip install 'tsm-slurm-bridge[slurm]'"))
+        return
     handlers: dict[type[Request], Callable[[Any], Reply]] = {
         Submit: partial(_submit, pyslurm),
         Find: partial(_find, pyslurm),
         Ping: partial(_ping, pyslurm),
+        LoadQueue: _QueueReader(pyslurm).load,
+        Cancel: partial(_cancel, pyslurm),
+        AskBootTime: partial(_boot_time, pyslurm),
     }
     connection.send(Ready(os.getuid()))
     while True:
@@ -86,6 +103,8 @@ def _reply(pyslurm: "ModuleType", handle: Callable[[Any], Reply], request: Reque
         return handle(request)
     except pyslurm.RPCError as error:
         return Failure(int(error.errno), str(error.msg))
+    except Exception as error:
+        return Failure(PYSLURM_REFUSED, f"pyslurm: {type(error).__name__}")
 
 
 def _submit(pyslurm: "ModuleType", request: Submit) -> Reply:
@@ -126,7 +145,7 @@ def _snapshot(job: Any) -> JobSnapshot:
     return JobSnapshot(
         job_id=str(job.id),
         user_id=job.user_id,
-        comment=job.comment or "",
+        comment=_comment(job),
         state=job.state,
         state_reason=None if reason in (None, "None") else reason,
         exit_code=job.exit_code or 0,
@@ -138,6 +157,40 @@ def _snapshot(job: Any) -> JobSnapshot:
         partition=job.partition,
         restarts=job.requeue_count or 0,
     )
+
+
+def _comment(job: Any) -> str:
+    try:
+        return job.comment or ""
+    except UnicodeDecodeError:
+        return ""  # bytes that are no text: another program's
+
+
+class _QueueReader:
+    """Tells what has changed in the queue since it last looked."""
+
+    def __init__(self, pyslurm: "ModuleType") -> None:
+        self._pyslurm = pyslurm
+        self._user_id = os.getuid()
+        self._known: dict[str, JobSnapshot] | None = None
+
+    def load(self, _request: LoadQueue) -> Reply:
+        ours = (job for job in self._pyslurm.Jobs.load().values() if job.user_id == self._user_id)
+        jobs = {str(job.id): _snapshot(job) for job in ours if _comment(job).startswith(COMMENT_START)}
+        known, self._known = self._known, jobs
+        if known is None:
+            return QueueChange(is_full=True, jobs=tuple(jobs.values()), gone=())
+        changed = tuple(job for job_id, job in jobs.items() if known.get(job_id) != job)
+        return QueueChange(is_full=False, jobs=changed, gone=tuple(known.keys() - jobs.keys()))
+
+
+def _cancel(pyslurm: "ModuleType", request: Cancel) -> Reply:
+    pyslurm.Job(request.job_id).cancel()
+    return Cancelled()
+
+
+def _boot_time(pyslurm: "ModuleType", _request: AskBootTime) -> Reply:
+    return BootTime(pyslurm.slurmctld.Config.load().slurmctld_boot_time)
 
 
 def _ping(pyslurm: "ModuleType", _request: Ping) -> Reply:

@@ -37,11 +37,12 @@ class GatewayContract:
 
     def test_a_submitted_job_is_found_at_once(self, cluster: Cluster, tmp_path: Path) -> None:
         before = int(time.time())
-        job_id = cluster.gateway.submit(descriptor(tmp_path), soon())
+        submitted = descriptor(tmp_path)
+        job_id = cluster.gateway.submit(submitted, soon())
         job = cluster.gateway.find(job_id, soon())
         assert job is not None
         assert job.job_id == job_id
-        assert job.comment == descriptor(tmp_path).comment
+        assert job.comment == submitted.comment
         assert job.state in ("PENDING", "RUNNING", "CONFIGURING")
         assert job.partition == "normal"
         assert (job.exit_code, job.signal, job.restarts) == (0, 0, 0)
@@ -61,6 +62,26 @@ class GatewayContract:
             cluster.gateway.submit(descriptor(tmp_path, partition="nowhere"), soon())
         assert caught.value.slurm_code == 2000
         assert "artition" in caught.value.slurm_message
+
+    def test_the_queue_tells_of_every_job(self, cluster: Cluster, tmp_path: Path) -> None:
+        submitted = {cluster.gateway.submit(descriptor(tmp_path), soon()) for _ in range(3)}
+        change = cluster.gateway.queue(soon())
+        assert change.is_full
+        assert submitted <= {job.job_id for job in change.jobs}
+        later = cluster.gateway.submit(descriptor(tmp_path), soon())
+        change = cluster.gateway.queue(soon())
+        assert later in {job.job_id for job in change.jobs}
+        assert change.gone == ()
+
+    def test_a_cancelled_job_is_cancelled_and_may_be_again(self, cluster: Cluster, tmp_path: Path) -> None:
+        job_id = cluster.gateway.submit(descriptor(tmp_path, script="#!/bin/sh\nsleep 60\n"), soon())
+        for _ in range(2):
+            cluster.gateway.cancel(job_id, soon())
+        assert wait_for_state(cluster.gateway, job_id, "CANCELLED")
+        cluster.gateway.cancel("4000000", soon())
+
+    def test_the_controller_has_started_before_now(self, cluster: Cluster) -> None:
+        assert time.time() - 3600 < cluster.gateway.booted_at(soon()) <= time.time()
 
     def test_the_controller_answers_a_ping(self, cluster: Cluster) -> None:
         assert [controller.is_responding for controller in cluster.gateway.ping(soon())] == [True]
@@ -99,6 +120,17 @@ class GatewayContract:
         cluster.kill()
         with pytest.raises(ControllerUnreachableError):
             cluster.gateway.submit(descriptor(tmp_path), soon())
+
+
+def wait_for_state(gateway: Gateway, job_id: str, state: str) -> bool:
+    """Whether the job gets into `state` within 10 s."""
+    deadline = soon(10)
+    while deadline.remaining_seconds:
+        job = gateway.find(job_id, soon())
+        if job is not None and job.state == state:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def _wait_for_job(gateway: Gateway, job_id: str) -> bool:

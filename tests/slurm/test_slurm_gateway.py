@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.deadline import Deadline
+from bridge.errors import SlurmRefusedError
 from bridge.slurm.gateway import Gateway, SlurmGateway
 from tests.contract.gateway import GatewayContract
 from tests.support.private_slurm import PrivateSlurm
@@ -39,7 +40,7 @@ class SlurmCluster:
 def gateway(slurm: PrivateSlurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmGateway]:
     for name, value in slurm.environment.items():
         monkeypatch.setenv(name, value)
-    gateway = SlurmGateway(slurm_conf_path=slurm.conf_path, workers=2, max_waiting=4)
+    gateway = SlurmGateway(slurm_conf_path=slurm.conf_path, workers=2)
     gateway.start()
     yield gateway
     gateway.close()
@@ -54,6 +55,8 @@ class TestSlurmGateway(GatewayContract):
             slurm.resume_controller()
         else:
             slurm.start_controller()
+            slurm.stop_node(1)  # else the node is used again only when the controller gets round to pinging it
+            slurm.start_node(1)
 
 
 def test_every_field_of_a_descriptor_reaches_slurm(slurm: PrivateSlurm, gateway: SlurmGateway, tmp_path: Path) -> None:
@@ -105,6 +108,37 @@ def test_the_jobs_environment_is_the_descriptors_and_nothing_of_the_services(
     assert output.stat().st_mode & 0o777 == 0o600
 
 
+def test_jobs_of_other_users_are_not_ours_even_with_our_comment(
+    slurm: PrivateSlurm, gateway: SlurmGateway, tmp_path: Path
+) -> None:
+    forged = f"--comment={descriptor(tmp_path).comment}"
+    job_id = slurm.run(
+        "sbatch", "--parsable", "--chdir=/tmp", "--output=/dev/null", "--wrap=true", forged, user="sontsm"
+    )
+    assert gateway.find(job_id.strip(), Deadline.after(20)) is None
+    assert job_id.strip() not in {job.job_id for job in gateway.queue(Deadline.after(20)).jobs}
+
+
+@pytest.mark.parametrize("changes", [{"script": "no interpreter"}, {"cpus": 70_000}], ids=["script", "cpus"])
+def test_what_pyslurm_chokes_on_is_refused_and_costs_no_worker(
+    gateway: SlurmGateway, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    with pytest.raises(SlurmRefusedError, match="pyslurm"):
+        gateway.submit(descriptor(tmp_path, **changes), Deadline.after(20))
+    count = gateway.workers()
+    assert count.alive == count.wanted
+
+
+def test_a_comment_that_is_no_text_costs_no_worker(slurm: PrivateSlurm, gateway: SlurmGateway) -> None:
+    odd = os.fsdecode(b"--comment=\xff\xfe")
+    job_id = slurm.run("sbatch", "--parsable", "--chdir=/tmp", "--output=/dev/null", "--wrap=true", odd)
+    job = gateway.find(job_id.strip(), Deadline.after(20))
+    assert job is not None
+    assert job.comment == ""
+    gateway.queue(Deadline.after(20))
+    assert gateway.workers().alive == 3
+
+
 def test_killed_workers_are_replaced_and_their_successors_submit(gateway: SlurmGateway, tmp_path: Path) -> None:
     children = [child for child in active_children() if child.pid is not None]
     assert len(children) == 3
@@ -135,6 +169,7 @@ def test_no_worker_outlives_the_gateway(slurm: PrivateSlurm, gateway: SlurmGatew
 def test_signals_for_the_group_leave_workers_to_their_parent(gateway: SlurmGateway, tmp_path: Path) -> None:
     for child in active_children():
         os.kill(child.pid or 0, signal.SIGINT)
+        os.kill(child.pid or 0, signal.SIGTERM)
     time.sleep(0.2)
     count = gateway.workers()
     assert count.alive == count.wanted

@@ -4,12 +4,13 @@ import time
 from collections.abc import Mapping
 
 from bridge.deadline import Deadline
-from bridge.slurm.errors import error_for, outcome_unknown
+from bridge.slurm.errors import outcome_unknown, reading_error, submission_error
 from bridge.slurm.gateway import WorkerCount
-from bridge.slurm.messages import ControllerPing, JobDescriptor, JobSnapshot
+from bridge.slurm.messages import ControllerPing, JobDescriptor, JobSnapshot, QueueChange
 
 PARTITION = "normal"
 INVALID_PARTITION = (2000, "Invalid partition name specified")
+NO_ANSWER = (5004, "Socket timed out on send/recv operation")
 CONNECT_FAILURE = (1800, "Unable to contact slurm controller (connect failure)")
 
 
@@ -21,12 +22,13 @@ class MemoryGateway:
         self._snapshots: dict[str, JobSnapshot] = {}
         self.is_paused = False
         self.is_dead = False
+        self._booted_at = int(time.time())
 
     def submit(self, descriptor: JobDescriptor, deadline: Deadline) -> str:
         """See `Gateway`. A paused controller executes what it was sent all the same."""
         self._contact()
         if descriptor.partition not in (None, PARTITION):
-            raise error_for(*INVALID_PARTITION)
+            raise submission_error(*INVALID_PARTITION)
         job_id = str(len(self.descriptors) + 1)
         self.descriptors[job_id] = descriptor
         self._snapshots[job_id] = _pending(job_id, descriptor)
@@ -40,8 +42,23 @@ class MemoryGateway:
         self._contact()
         if self.is_paused:
             time.sleep(deadline.remaining_seconds)
-            raise error_for(*CONNECT_FAILURE)
+            raise reading_error(*NO_ANSWER)
         return self._snapshots.get(job_id)
+
+    def queue(self, deadline: Deadline) -> QueueChange:
+        """See `Gateway`."""
+        self.find("", deadline)
+        return QueueChange(is_full=True, jobs=tuple(self._snapshots.values()), gone=())
+
+    def cancel(self, job_id: str, deadline: Deadline) -> None:
+        """See `Gateway`."""
+        if self.find(job_id, deadline):
+            self.put(job_id, {"state": "CANCELLED"})
+
+    def booted_at(self, deadline: Deadline) -> int:
+        """See `Gateway`."""
+        self.find("", deadline)
+        return self._booted_at
 
     def ping(self, deadline: Deadline) -> tuple[ControllerPing, ...]:
         """See `Gateway`."""
@@ -59,7 +76,7 @@ class MemoryGateway:
 
     def _contact(self) -> None:
         if self.is_dead:
-            raise error_for(*CONNECT_FAILURE)
+            raise submission_error(*CONNECT_FAILURE)
 
 
 def _pending(job_id: str, descriptor: JobDescriptor) -> JobSnapshot:

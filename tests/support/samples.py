@@ -1,9 +1,10 @@
 """Requests and settings that tests share."""
 
-import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
+from bridge.comments import JobComment
 from bridge.settings import KindSettings, Settings
 from bridge.slurm.messages import JobDescriptor
 
@@ -25,7 +26,7 @@ def settings(**changes: Any) -> Settings:
 
 def descriptor(output_folder: Path, **changes: Any) -> JobDescriptor:
     """A job of a second, unless told otherwise."""
-    comment = json.dumps({"kind": "parse", "thing": THING, "req": "request-1"}, separators=(",", ":"))
+    comment = JobComment("parse", UUID(THING), "request-1", uuid4().hex, "digest-1").to_json()
     fields: dict[str, Any] = {
         "name": "parse",
         "script": "#!/bin/sh\nsleep 1\n",

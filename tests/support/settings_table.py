@@ -1,5 +1,6 @@
 """The README's table of settings, made from the settings themselves: `python -m tests.support.settings_table`."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,7 +37,10 @@ def _default(field: FieldInfo) -> str:
 
 
 def _text(value: Any) -> str:
-    return ", ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+    """As one may write it into a variable."""
+    if isinstance(value, (frozenset, dict, bool)):
+        return json.dumps(sorted(value) if isinstance(value, frozenset) else value)
+    return str(value)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,10 +17,10 @@ COMMAND = '["/opt/python", "/opt/main.py"]'
 KINDS = {"BRIDGE_PARSE__EXTRACTOR_COMMAND": COMMAND, "BRIDGE_QAQC__EXTRACTOR_COMMAND": COMMAND}
 
 
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "bridge", *arguments],
-        env={**os.environ, **KINDS, **variables},
+        env={**os.environ, **KINDS, "HOME": str(folder), **variables},
         capture_output=True,
         text=True,
         timeout=30,
@@ -32,11 +33,12 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     [
         pytest.param({"BRIDGE_TYPO": "1"}, "BRIDGE_TYPO: no setting has this name", id="unknown"),
         pytest.param({"BRIDGE_SLURM_CONF_PATH": "/nowhere"}, "slurm_conf_path: cannot read", id="no-slurm-conf"),
+        pytest.param({"BRIDGE_DIGEST_SECRET_PATH": "/dev/null"}, "digest_secret_path: others may read", id="secret"),
         pytest.param({"BRIDGE_TEMPLATE_FOLDER": "/nowhere"}, "template_folder: a job script", id="no-templates"),
     ],
 )
-def test_it_refuses_to_start_and_says_why(variables: dict[str, str], line: str) -> None:
-    done = run("serve", **variables)
+def test_it_refuses_to_start_and_says_why(tmp_path: Path, variables: dict[str, str], line: str) -> None:
+    done = run(tmp_path, "serve", **variables)
     assert done.returncode == 2
     assert f"slurm-bridge: {line}" in done.stderr
     assert "Traceback" not in done.stderr

@@ -32,7 +32,11 @@ def test_templates_of_the_operator(tmp_path: Path) -> None:
     assert render_job_script("parse", ["python", "m.py"], tmp_path) == "#!/bin/sh\npython m.py\n"
 
 
-@pytest.mark.parametrize("template", [None, "{{ typo }}", "{% if %}"], ids=["missing", "unknown-name", "malformed"])
+@pytest.mark.parametrize(
+    "template",
+    [None, "#!/bin/sh\n{{ typo }}", "{% if %}", "echo"],
+    ids=["missing", "unknown-name", "malformed", "no-interpreter"],
+)
 def test_bad_templates_are_refused(tmp_path: Path, template: str | None) -> None:
     if template is not None:
         (tmp_path / "parse.sh.j2").write_text(template)
@@ -76,6 +80,19 @@ def test_the_script_starts_the_extractor_with_the_request(
     assert argv == [str(program), *arguments]
     assert command_line.split("\0") == [sys.executable, "-", arguments[0], str(program), ""]
     assert not [name for name in names if name.startswith("TSM_")]
+
+
+def test_the_extractor_finds_its_own_modules_and_none_in_the_working_folder(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "sibling.py").write_text("print('sibling')")
+    (tmp_path / "app" / "main.py").write_text("import json, sibling")
+    (tmp_path / "json.py").write_text("raise SystemExit('a file of the working folder was imported')")
+    script = render_job_script("qaqc", [sys.executable, str(tmp_path / "app" / "main.py")])
+    environment = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        ["bash"], cwd=tmp_path, input=script, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "sibling\n"), done.stderr
 
 
 def test_the_jobs_environment_is_explicit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,13 @@
 """The pool of workers, with workers that need no Slurm."""
 
 import os
+import resource
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import pytest
 
@@ -51,7 +53,7 @@ def exiting_worker(_connection: Connection, _conf: str | None) -> None:
 
 @pytest.fixture
 def pool() -> Iterator[WorkerPool]:
-    pool = WorkerPool(obedient_worker, (None,), size=2, max_waiting=1)
+    pool = WorkerPool(obedient_worker, (None,), size=2)
     pool.start()
     yield pool
     pool.close()
@@ -69,7 +71,7 @@ def wait_until_alive(pool: WorkerPool, count: int) -> None:
 
 
 def test_it_tells_whose_jobs_they_will_be() -> None:
-    pool = WorkerPool(obedient_worker, (None,), size=1, max_waiting=0)
+    pool = WorkerPool(obedient_worker, (None,), size=1)
     assert pool.start() == os.getuid()
     pool.close()
 
@@ -107,26 +109,34 @@ def test_workers_that_died_while_idle_are_noticed_and_nobody_is_told(pool: Worke
     wait_until_alive(pool, 2)
 
 
-def test_a_full_queue_refuses_at_once(pool: WorkerPool) -> None:
-    outcomes: list[type[Exception]] = []
-
-    def hang() -> None:
-        try:
-            pool.call(Find(HANG), Deadline.after(1.5))
-        except (WorkerLostError, OverloadedError) as error:
-            outcomes.append(type(error))
-
-    threads = [threading.Thread(target=hang) for _ in range(3)]  # two at work, one waits
-    for thread in threads:
-        thread.start()
-    time.sleep(0.5)
-    started_at = time.monotonic()
+def test_a_request_whose_time_is_up_is_not_sent(pool: WorkerPool) -> None:
+    before = pool.call(Find(WHO), soon())
     with pytest.raises(OverloadedError):
-        pool.call(Ping(), soon())
-    assert time.monotonic() - started_at < 0.2
-    for thread in threads:
-        thread.join()
-    assert sorted(error.__name__ for error in outcomes) == ["OverloadedError", "WorkerLostError", "WorkerLostError"]
+        pool.call(Find(DIE), Deadline.after(0))
+    assert pool.call(Find(WHO), soon()) == before
+
+
+def test_while_all_workers_are_busy_a_caller_waits_until_its_deadline(pool: WorkerPool) -> None:
+    with ThreadPoolExecutor(2) as clients:
+        busy = [clients.submit(pool.call, Find(HANG), Deadline.after(1.0)) for _ in range(2)]
+        time.sleep(0.3)
+        with pytest.raises(OverloadedError):
+            pool.call(Ping(), Deadline.after(0.2))
+        assert pool.call(Ping(), soon()) == Pinged(())
+        assert [type(call.exception()) for call in busy] == [WorkerLostError, WorkerLostError]
+
+
+def test_workers_come_back_after_a_shortage(pool: WorkerPool) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) - 1, hard))
+    try:
+        with pytest.raises(WorkerLostError):
+            pool.call(Find(DIE), soon())
+        time.sleep(0.5)
+        assert pool.alive == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    wait_until_alive(pool, 2)
 
 
 @pytest.mark.parametrize(
@@ -137,13 +147,13 @@ def test_a_full_queue_refuses_at_once(pool: WorkerPool) -> None:
     ],
 )
 def test_workers_that_cannot_start_say_why(main: Callable[..., None], reason: str) -> None:
-    pool = WorkerPool(main, (None,), size=2, max_waiting=1)
+    pool = WorkerPool(main, (None,), size=2)
     with pytest.raises(WorkerUnavailableError, match=reason):
         pool.start()
 
 
 def test_a_closed_pool_leaves_no_process() -> None:
-    pool = WorkerPool(obedient_worker, (None,), size=1, max_waiting=0)
+    pool = WorkerPool(obedient_worker, (None,), size=1)
     pool.start()
     reply = pool.call(Find(WHO), soon())
     assert isinstance(reply, Submitted)

@@ -13,7 +13,7 @@ from bridge.representations import job_document
 from bridge.slurm.messages import JobSnapshot
 from tests.support.samples import THING
 
-COMMENT = JobComment("parse", UUID(THING), "request-1")
+COMMENT = JobComment("parse", UUID(THING), "request-1", "key-1", "digest-1")
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC)
 RUNNING = JobSnapshot(
     job_id="17",
@@ -68,6 +68,16 @@ def test_a_waiting_job_has_no_start_even_where_slurm_expects_one() -> None:
     assert (job["start_time"], job["queue_seconds"], job["state_reason"]) == (None, None, "Priority")
 
 
+def test_a_job_cancelled_while_it_waited_has_not_run() -> None:
+    job = document(state="CANCELLED", nodes=None, end_time=1_767_323_042)
+    assert (job["start_time"], job["run_seconds"], job["finished"]) == (None, None, True)
+
+
+def test_a_job_ended_by_a_signal_has_no_exit_code() -> None:
+    job = document(state="FAILED", signal=11)
+    assert (job["exit_code"], job["signal"]) == (None, 11)
+
+
 def test_a_finished_job() -> None:
     job = document(state="COMPLETED", end_time=1_767_323_050)
     assert (job["finished"], job["succeeded"], job["exit_code"], job["signal"]) == (True, True, 0, None)
@@ -92,7 +102,12 @@ def test_a_finished_job() -> None:
         pytest.param({"state": "OUT_OF_MEMORY"}, "more memory than it may", id="memory"),
         pytest.param({"state": "NODE_FAIL"}, "its node went down", id="node"),
         pytest.param({"state": "CANCELLED"}, "was cancelled while it ran", id="cancelled-running"),
-        pytest.param({"state": "CANCELLED", "start_time": None}, "was cancelled", id="cancelled-pending"),
+        pytest.param({"state": "CANCELLED", "nodes": None}, "was cancelled while it waited", id="cancelled-pending"),
+        pytest.param(
+            {"state": "FAILED", "signal": 53, "state_reason": "RaisedSignal:53(Real-time signal 19)"},
+            "could not be started on its node: check that output_folder is there",
+            id="no-output-folder",
+        ),
         pytest.param({"state": "NEW_STATE"}, "is in Slurm's state NEW_STATE", id="new-state"),
     ],
 )
@@ -110,5 +125,6 @@ def test_comments_of_others(text: str) -> None:
 
 
 def test_comments_come_back() -> None:
-    assert COMMENT.to_json() == f'{{"kind":"parse","thing":"{THING}","req":"request-1"}}'
+    text = f'{{"kind":"parse","thing":"{THING}","req":"request-1","key":"key-1","dig":"digest-1"}}'
+    assert COMMENT.to_json() == text
     assert JobComment.from_json(COMMENT.to_json()) == COMMENT

@@ -64,6 +64,7 @@ def test_accepted(field: str, value: str) -> None:
         pytest.param("source", "http://[::1/x", "malformed", id="source-bad-host"),
         pytest.param("source", "http://h/a b", "must be a URI", id="source-blank"),
         pytest.param("source", "http://h/`id`", "must be a URI", id="source-backticks"),
+        pytest.param("source", "http://h/%zz", "must be a URI", id="source-bad-percent"),
         pytest.param("source", "http://h/ü", "must be a URI", id="source-not-ascii"),
         pytest.param("source", "http://h/\ud83d\ude00", "must be a URI", id="source-emoji"),
         pytest.param("source", "http://h/" + "a" * 8184, "at most 8192 bytes", id="source-too-long"),
@@ -88,6 +89,12 @@ def test_every_missing_field_is_named() -> None:
         read_request(ParseRequest, b"{}", RULES)
     assert {error.field for error in caught.value.errors} == set(PARSE_BODY)
     assert {error.message for error in caught.value.errors} == {"is required"}
+
+
+def test_a_long_list_of_errors_is_cut() -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        parse(**{f"field{number}": 1 for number in range(1000)})
+    assert len(caught.value.errors) == 100
 
 
 def test_no_error_repeats_a_value() -> None:

@@ -2,12 +2,20 @@
 
 import json
 import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import falcon.testing
 import pytest
 
+from bridge.admission import Admission
+from bridge.aftermath import Aftermath
 from bridge.app import create_app
+from bridge.identity import Digests
+from bridge.settings import Settings
+from bridge.slurm.board import Board
+from bridge.submissions import Submissions
 from tests.support.memory_gateway import MemoryGateway
 from tests.support.samples import PARSE_BODY, QAQC_BODY, THING, settings
 
@@ -21,7 +29,13 @@ def gateway() -> MemoryGateway:
 
 @pytest.fixture
 def client(gateway: MemoryGateway) -> falcon.testing.TestClient:
-    return falcon.testing.TestClient(create_app(settings(request_timeout_seconds=0.2), gateway))
+    return client_of(gateway, settings(request_timeout_seconds=0.2))
+
+
+def client_of(gateway: MemoryGateway, settings: Settings) -> falcon.testing.TestClient:
+    board = Board(gateway)
+    submissions = Submissions(gateway, board, Aftermath(gateway, board))
+    return falcon.testing.TestClient(create_app(settings, gateway, submissions, Digests(b"secret"), Admission(8)))
 
 
 def post(client: falcon.testing.TestClient, path: str, body: Any, **headers: str) -> falcon.testing.Result:
@@ -68,7 +82,9 @@ def test_existing_clients_get_what_they_read(
     }
     descriptor = gateway.descriptors["1"]
     assert descriptor.name == kind
-    assert json.loads(descriptor.comment) == {"kind": kind, "thing": THING, "req": "my-id_1.2"}
+    comment = json.loads(descriptor.comment)
+    assert (comment["kind"], comment["thing"], comment["req"]) == (kind, THING, "my-id_1.2")
+    assert len(comment["key"]) == len(comment["dig"]) == 32
     assert descriptor.stdout_path == "/work/sontsm/%x-%j.out"
 
 
@@ -113,9 +129,31 @@ def test_bad_bodies_submit_nothing(
     assert gateway.descriptors == {}
 
 
-def test_utf_8_may_be_declared(client: falcon.testing.TestClient) -> None:
-    result = post(client, "/qaqc/run", QAQC_BODY, **{"Content-Type": "application/json; charset=UTF-8"})
+@pytest.mark.parametrize("parameters", ["; charset=UTF-8", ';charset="utf-8"', "; charset=utf8; x=y"])
+def test_utf_8_may_be_declared(client: falcon.testing.TestClient, parameters: str) -> None:
+    result = post(client, "/qaqc/run", QAQC_BODY, **{"Content-Type": f"application/json{parameters}"})
     assert result.status_code == 202
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/jobs/1"])
+def test_head_is_get_without_a_body(client: falcon.testing.TestClient, path: str) -> None:
+    post(client, "/extractor/run", PARSE_BODY)
+    result = client.simulate_head(path)
+    assert (result.status_code, result.text) == (200, "")
+
+
+def test_a_full_house_refuses_at_once(gateway: MemoryGateway) -> None:
+    client = client_of(gateway, settings(request_timeout_seconds=2))
+    gateway.is_paused = True
+    with ThreadPoolExecutor(8) as clients:
+        waiting = [clients.submit(post, client, "/extractor/run", PARSE_BODY) for _ in range(8)]
+        time.sleep(0.3)
+        started_at = time.monotonic()
+        assert_problem(post(client, "/extractor/run", PARSE_BODY), 503, "overloaded", retryable=True)
+        assert_problem(client.simulate_get("/jobs/1"), 503, "overloaded", retryable=True)
+        assert client.simulate_get("/health").status_code == 200
+        assert time.monotonic() - started_at < 0.5
+        assert {call.result().json["type"] for call in waiting} == {"urn:tsm-slurm-bridge:outcome-unknown"}
 
 
 def test_every_bad_field_is_listed(client: falcon.testing.TestClient) -> None:
@@ -176,12 +214,15 @@ def test_a_dead_controller(client: falcon.testing.TestClient, gateway: MemoryGat
 
 def test_a_silent_controller(client: falcon.testing.TestClient, gateway: MemoryGateway) -> None:
     gateway.is_paused = True
-    assert_problem(post(client, "/extractor/run", PARSE_BODY), 503, "outcome-unknown", retryable=True)
+    result = post(client, "/extractor/run", PARSE_BODY)
+    assert_problem(result, 503, "outcome-unknown", retryable=True)
+    assert len(result.json["idempotency_key"]) == 32
+    assert_problem(client.simulate_get("/jobs/1"), 503, "controller-unreachable", retryable=True)
 
 
 def test_slurms_refusal(gateway: MemoryGateway) -> None:
     kind = settings().parse.model_copy(update={"partition": "nowhere"})
-    client = falcon.testing.TestClient(create_app(settings(parse=kind), gateway))
+    client = client_of(gateway, settings(parse=kind))
     result = post(client, "/extractor/run", PARSE_BODY)
     assert_problem(result, 502, "slurm-refused")
     assert (result.json["code"], result.json["err"]) == (2000, "Invalid partition name specified")

@@ -19,7 +19,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def config_file(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     path = folder / "config.toml"
-    path.write_text(text)
+    path.write_text(text, errors="surrogateescape")
     monkeypatch.setenv("BRIDGE_CONFIG_FILE", str(path))
 
 
@@ -52,6 +52,13 @@ def test_mqtt_keeps_its_old_names(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "canary" not in repr(settings)
 
 
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERBOSE", "")
+    monkeypatch.setenv("BRIDGE_PARSE__ACCOUNT", "")
+    settings = load_settings({})
+    assert (settings.verbose, settings.parse.account) == (False, None)
+
+
 @pytest.mark.parametrize("off", ["None", ""])
 def test_mqtt_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, off: str) -> None:
     monkeypatch.setenv("MQTT_BROKER", off)
@@ -68,7 +75,9 @@ def test_mqtt_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, off: str) -> 
         pytest.param("BRIDGE_PORT", "65536", "less than or equal to 65535", id="port-range"),
         pytest.param("BRIDGE_PARSE__CPUS", "0", "parse.cpus (or BRIDGE_PARSE__CPUS in", id="cpus"),
         pytest.param("BRIDGE_PARSE__TIME_LIMIT_MINUTES", "-1", "BRIDGE_PARSE__TIME_LIMIT_MINUTES", id="time-limit"),
-        pytest.param("BRIDGE_THREADS", "5", "raise BRIDGE_THREADS or lower BRIDGE_MAX_WAITING", id="contradiction"),
+        pytest.param("BRIDGE_THREADS", "4", "threads (or BRIDGE_THREADS", id="threads"),
+        pytest.param("BRIDGE_PARSE__MEMORY_MIB", str(2**40), "parse.memory_mib", id="more-than-slurm-can-count"),
+        pytest.param("BRIDGE_CONFIG_FILE", "/etc", "BRIDGE_CONFIG_FILE: cannot read /etc", id="folder-for-file"),
         pytest.param("BRIDGE_OUTPUT_FOLDER", "canary/x", "must be an absolute path", id="relative"),
         pytest.param("BRIDGE_TARGET_SCHEMES", "canary", "given as JSON", id="not-json"),
         pytest.param("BRIDGE_JOB_ENVIRONMENT", '{"SLURM_JWT": "canary"}', "SLURM_JWT is not a name", id="job-slurm"),
@@ -93,6 +102,7 @@ def test_bad_settings_are_named_and_never_shown(
         pytest.param("prt = 1", "prt: no setting has this name", id="unknown"),
         pytest.param("[parse]\ncpu = 1", "parse.cpu: no setting has this name", id="unknown-in-kind"),
         pytest.param("port = ", "is not TOML", id="not-toml"),
+        pytest.param("# \udcff", "is not TOML", id="not-utf-8"),
         pytest.param('mqtt_password = ["canary"]', "mqtt_password (or MQTT_PASSWORD in", id="secret"),
     ],
 )

@@ -1,0 +1,45 @@
+"""How many requests may wait for Slurm at once, so that there is always a thread left for those that need not."""
+
+import threading
+from types import TracebackType
+
+from bridge.deadline import Deadline
+from bridge.errors import OverloadedError
+
+
+class Admission:
+    """A gate for `limit` requests. Use it as a context; whoever finds it full or closed is refused at once.
+
+    Entering raises `OverloadedError`: nothing was submitted.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._inside = 0
+        self._is_closed = False
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> None:
+        with self._changed:
+            if self._is_closed:
+                raise OverloadedError("The bridge is stopping. Send this request again.")
+            if self._inside >= self._limit:
+                raise OverloadedError(f"{self._inside} requests already wait for Slurm. Send this one again.")
+            self._inside += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._changed:
+            self._inside -= 1
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        with self._changed:
+            self._is_closed = True
+
+    def wait_until_empty(self, deadline: Deadline) -> bool:
+        """Whether all who were inside have left by `deadline`."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._inside == 0, deadline.remaining_seconds)

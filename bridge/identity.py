@@ -1,0 +1,75 @@
+"""Who a submission is: the key it can be repeated with, and a digest that tells whether it is the same again."""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from pathlib import Path
+from uuid import uuid4
+
+from bridge.errors import FieldError, InvalidRequestError
+from bridge.requests import RunRequest
+
+KEY_HEADER = "Idempotency-Key"
+_KEY = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SECRET_BYTES = 32
+_DIGEST_HEX_DIGITS = 32
+
+
+def submission_key(offered: str | None) -> str:
+    """The client's `Idempotency-Key`, or one made up for a client that sent none.
+
+    Raises `InvalidRequestError` where it is not 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    """
+    if offered is None:
+        return uuid4().hex
+    if not _KEY.fullmatch(offered):
+        raise InvalidRequestError([FieldError(KEY_HEADER, "must be 1 to 64 of A-Z a-z 0-9 . _ -")])
+    return offered
+
+
+class Digests:
+    """Digests of requests, keyed: everybody may read them in a job's comment and nobody can test a guess against one.
+
+    All bridges on a cluster need the same secret, or they take each other's repetitions for other requests.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def of(self, request: RunRequest) -> str:
+        """32 hexadecimal digits: the first half of an HMAC-SHA256 over kind and canonical fields."""
+        text = request.kind + request.model_dump_json()
+        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()[:_DIGEST_HEX_DIGITS]
+
+
+def load_secret(path: Path) -> bytes:
+    """The secret in the file at `path`, which is made, readable by its owner only, where it is missing.
+
+    Raises `OSError` where it cannot be read or made, `ValueError` where others may read it or it is too short.
+    """
+    if not path.exists():
+        _make_secret(path)
+    if path.stat().st_mode & 0o077:
+        raise ValueError(f"others may read {path}: chmod 600 {path}")
+    secret = path.read_bytes()
+    if len(secret) < _SECRET_BYTES:
+        raise ValueError(f"{path} holds less than {_SECRET_BYTES} bytes: remove it, and a new one is made")
+    return secret
+
+
+def _make_secret(path: Path) -> None:
+    """Complete or not at all, and once: of several bridges that start together one wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f"{path.name}.{uuid4().hex}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(_SECRET_BYTES))
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            return  # another bridge was faster
+    finally:
+        aside.unlink()
