@@ -116,7 +116,10 @@ class Aftermath:
             if self._booted_at is None or not self._is_older_than_boot(job, self._booted_at):
                 continue  # it has ended, and the controller has forgotten it in due course
             job_id = self._gateway.submit(job.descriptor, deadline)
-            log.warning("submitted a lost job again", extra={"lost_job_id": job.job_id, "job_id": job_id})
+            log.warning(
+                "submitted a lost job again",
+                extra={"lost_job_id": job.job_id, "job_id": job_id, "key": job.comment.key},
+            )
             self.note_accepted(job.descriptor, job.comment, job_id)
 
     def _is_older_than_boot(self, job: _Accepted, booted_at: int) -> bool:

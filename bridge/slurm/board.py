@@ -18,6 +18,7 @@ from bridge.slurm.messages import JobSnapshot, QueueChange
 # How long a controller must have been answering before the queue is taken to hold all that was sent to it earlier.
 # Requests that piled up before a stopped controller are executed within some tens of milliseconds of its return.
 SETTLE_SECONDS = 1.0
+RETRY_PAUSE_SECONDS = 0.2  # after a look that failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,16 @@ class Board:
         Raises `ControllerUnreachableError` where that was not possible by `deadline`.
         """
         asked_at_seconds = time.monotonic()
+        error = ControllerUnreachableError("The Slurm controller did not answer in time. Ask again later.")
         while not self._is_trusted(asked_at_seconds):
             if not deadline.remaining_seconds:
-                raise ControllerUnreachableError("The Slurm controller did not answer in time. Ask again later.")
-            if self._take_turn(deadline):
-                self._load(deadline)
+                raise error
+            try:
+                if self._take_turn(deadline):
+                    self._load(deadline)
+            except ControllerUnreachableError as failure:
+                error = failure
+                time.sleep(min(RETRY_PAUSE_SECONDS, deadline.remaining_seconds))
 
     def with_key(self, key: str) -> list[BoardJob]:
         """The jobs submitted with `key`, oldest first; more than one only where Slurm made a twin."""

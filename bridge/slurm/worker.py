@@ -71,8 +71,8 @@ def worker_main(connection: Connection, slurm_conf_path: str | None) -> None:
     while True:
         try:
             request = connection.recv()
-        except EOFError:
-            return
+        except (EOFError, OSError):
+            return  # the web process is gone
         connection.send(_reply(pyslurm, handlers[type(request)], request))
 
 

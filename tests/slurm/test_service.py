@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.bridge_process import Bridge, owned_folder, running_bridge, start_bridge
+from tests.support.bridge_process import Bridge, children_of, owned_folder, running_bridge, start_bridge
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import PARSE_BODY, QAQC_BODY, THING
 
@@ -308,10 +308,3 @@ def command_lines() -> str:
         except (FileNotFoundError, ProcessLookupError):
             continue  # it has ended meanwhile
     return "\n".join(lines)
-
-
-def children_of(pid: int) -> list[int]:
-    children = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        children += [int(child) for child in (task / "children").read_text().split()]
-    return children

@@ -48,10 +48,11 @@ class Bridge:
         """`GET path`."""
         return self._request(urllib.request.Request(self.url + path))
 
-    def post(self, path: str, body: Any, content_type: str = "application/json") -> Answer:
-        """`POST path` with `body` as JSON, or with its bytes as they are."""
+    def post(self, path: str, body: Any, content_type: str = "application/json", key: str | None = None) -> Answer:
+        """`POST path` with `body` as JSON, or with its bytes as they are; `key` is its `Idempotency-Key`."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self._request(urllib.request.Request(self.url + path, data, {"Content-Type": content_type}))
+        headers = {"Content-Type": content_type, **({} if key is None else {"Idempotency-Key": key})}
+        return self._request(urllib.request.Request(self.url + path, data, headers))
 
     def wait_until_finished(self, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
         """Poll the job until it has ended, and return it; says how it stood last where it has not."""
@@ -76,12 +77,12 @@ class Bridge:
                 return Answer(error.code, error.headers, json.load(error))
 
 
-def start_bridge(folder: Path, environment: Mapping[str, str], *arguments: str) -> Bridge:
-    """The service on a free port, as the user that jobs belong to, with nothing but `environment` around it.
+def start_bridge(folder: Path, environment: Mapping[str, str], *arguments: str, port: int | None = None) -> Bridge:
+    """The service on `port` or a free one, as the user that jobs belong to, with nothing but `environment` around it.
 
     Its log goes to `folder`.
     """
-    port = _free_port()
+    port = port or free_port()
     log_path = folder / "bridge.log"
     with log_path.open("ab") as log:
         process = subprocess.Popen(
@@ -113,6 +114,14 @@ def running_bridge(folder: Path, environment: Mapping[str, str], *arguments: str
         bridge.process.wait()
 
 
+def children_of(pid: int) -> list[int]:
+    """The process ids of a process's children."""
+    children = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        children += [int(child) for child in (task / "children").read_text().split()]
+    return children
+
+
 def owned_folder(folder: Path) -> Path:
     """Make `folder`, which the service's user may write to."""
     folder.mkdir()
@@ -134,7 +143,7 @@ def _wait_until_healthy(bridge: Bridge) -> None:
         time.sleep(0.05)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as chosen:
         port: int = chosen.getsockname()[1]
         return port

@@ -18,7 +18,6 @@ from typing import Self
 SLURM_CONF = Path(__file__).resolve().parents[2] / "slurm.conf"
 DEFAULT_PARTITIONS = ("PartitionName=normal Default=YES Nodes=ALL State=UP MaxTime=INFINITE",)
 
-NODE_CPUS = 4
 NODE_MEMORY_MIB = 4096
 
 READY_SECONDS = 15.0
@@ -32,13 +31,14 @@ class PrivateSlurmError(Exception):
 
 
 class PrivateSlurm:
-    """One slurmctld and `nodes` slurmds (`n1`, `n2`, ...; 4 CPUs and 4 GiB each, not enforced), running while entered.
+    """One slurmctld and `nodes` slurmds (`n1`, `n2`, ...; 4 GiB each, not enforced), running while entered.
 
     Args:
         folder: an existing folder for all of its files. The users that are to submit must be able to enter it.
         nodes: number of slurmds.
         overrides: parameters of slurm.conf to set otherwise, or to add: `{"MessageTimeout": "2"}`.
         partitions: the lines that define partitions.
+        cpus: CPUs of each node, which need not have so many: as many jobs run at a time.
     """
 
     def __init__(
@@ -47,10 +47,12 @@ class PrivateSlurm:
         nodes: int = 1,
         overrides: Mapping[str, str] | None = None,
         partitions: Sequence[str] = DEFAULT_PARTITIONS,
+        cpus: int = 4,
     ) -> None:
         self.folder = folder
         self.conf_path = folder / "slurm.conf"
         self._nodes = nodes
+        self._cpus = cpus
         self._overrides = dict(overrides or {})
         self._partitions = tuple(partitions)
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
@@ -182,7 +184,7 @@ class PrivateSlurm:
         controller_port, *node_ports = _free_ports(1 + self._nodes)
         (self.folder / "nodes.conf").write_text(
             "".join(
-                f"NodeName=n{number} NodeAddr=127.0.0.1 Port={port} CPUs={NODE_CPUS} RealMemory={NODE_MEMORY_MIB}\n"
+                f"NodeName=n{number} NodeAddr=127.0.0.1 Port={port} CPUs={self._cpus} RealMemory={NODE_MEMORY_MIB}\n"
                 for number, port in enumerate(node_ports, start=1)
             )
         )

@@ -1,0 +1,256 @@
+"""One job a submission: repeated, unanswered, with bridges, workers and the controller stopped and killed meanwhile."""
+
+import json
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.support.bridge_process import Bridge, children_of, free_port, owned_folder, running_bridge, start_bridge
+from tests.support.private_slurm import PrivateSlurm
+from tests.support.samples import PARSE_BODY, QAQC_BODY
+
+SUBMISSIONS = 1000
+CLIENTS = 8
+SAVED_SECONDS = 12  # after which a job survives a crash of the controller: its queue is saved every five
+CHANCE = random.Random(3)  # noqa: S311 - which bridge or worker is next
+
+
+@pytest.fixture(scope="module")
+def slurm(shared_folder: Path) -> Iterator[PrivateSlurm]:
+    """With room for many jobs at a time."""
+    (shared_folder / "slurm").mkdir()
+    with PrivateSlurm(shared_folder / "slurm", cpus=64) as slurm:
+        yield slurm
+
+
+@pytest.fixture(scope="module")
+def environment(slurm: PrivateSlurm, shared_folder: Path) -> dict[str, str]:
+    """Jobs leave a line in a file named after their thing."""
+    runs = owned_folder(shared_folder / "runs")
+    command = json.dumps(["/bin/sh", "-c", f"date >> {runs}/$TSM_THING_UUID", "main.py"])
+    return {
+        **slurm.environment,
+        "BRIDGE_OUTPUT_FOLDER": str(owned_folder(shared_folder / "output")),
+        "BRIDGE_PARSE__EXTRACTOR_COMMAND": command,
+        "BRIDGE_QAQC__EXTRACTOR_COMMAND": command,
+        "BRIDGE_PARSE__MEMORY_MIB": "10",
+        "BRIDGE_QAQC__MEMORY_MIB": "10",
+    }
+
+
+@pytest.fixture(scope="module")
+def bridge(shared_folder: Path, environment: dict[str, str]) -> Iterator[Bridge]:
+    with running_bridge(shared_folder, environment) as bridge:
+        yield bridge
+
+
+def comments(slurm: PrivateSlurm) -> list[dict[str, Any]]:
+    """Of all jobs that have not been cancelled."""
+    states = "PENDING,RUNNING,COMPLETING,COMPLETED,FAILED"
+    lines = slurm.run("squeue", "--noheader", f"--states={states}", "--format=%i %k").splitlines()
+    return [{"job_id": line.split()[0], **json.loads(line.split(maxsplit=1)[1])} for line in lines]
+
+
+def jobs_with_key(slurm: PrivateSlurm, key: str) -> list[str]:
+    return [comment["job_id"] for comment in comments(slurm) if comment["key"] == key]
+
+
+def test_the_same_key_and_body_get_the_first_job(bridge: Bridge, slurm: PrivateSlurm) -> None:
+    first = bridge.post("/qaqc/run", QAQC_BODY, key="same")
+    again = bridge.post("/qaqc/run", QAQC_BODY, key="same")
+    assert (first.status, again.status) == (202, 200)
+    assert (first.headers["Idempotency-Replayed"], again.headers["Idempotency-Replayed"]) == (None, "true")
+    assert again.body["job_id"] == first.body["job_id"]
+    assert again.body["request_id"] == first.body["request_id"]
+    assert jobs_with_key(slurm, "same") == [first.body["job_id"]]
+
+
+def test_the_same_key_with_another_body_is_refused(bridge: Bridge, slurm: PrivateSlurm) -> None:
+    first = bridge.post("/extractor/run", PARSE_BODY, key="other")
+    for path, body in (("/extractor/run", {**PARSE_BODY, "parser": "Other"}), ("/qaqc/run", QAQC_BODY)):
+        answer = bridge.post(path, body, key="other")
+        assert (answer.status, answer.body["type"]) == (422, "urn:tsm-slurm-bridge:idempotency-mismatch")
+    assert jobs_with_key(slurm, "other") == [first.body["job_id"]]
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 65, "a/b"], ids=["empty", "blank", "long", "slash"])
+def test_odd_keys_are_refused(bridge: Bridge, key: str) -> None:
+    answer = bridge.post("/qaqc/run", QAQC_BODY, key=key)
+    assert (answer.status, answer.body["errors"][0]["field"]) == (422, "Idempotency-Key")
+
+
+def test_without_a_key_every_request_is_a_job(bridge: Bridge) -> None:
+    assert bridge.post("/qaqc/run", QAQC_BODY).body["job_id"] != bridge.post("/qaqc/run", QAQC_BODY).body["job_id"]
+
+
+def test_simultaneous_requests_with_one_key_make_one_job(bridge: Bridge, slurm: PrivateSlurm) -> None:
+    with ThreadPoolExecutor(16) as clients:
+        answers = list(clients.map(lambda _: bridge.post("/qaqc/run", QAQC_BODY, key="rush"), range(16)))
+    assert Counter(answer.status for answer in answers) == {202: 1, 200: 15}
+    assert jobs_with_key(slurm, "rush") == [answers[0].body["job_id"]]
+
+
+def test_another_bridge_and_a_later_one_know_the_key(
+    bridge: Bridge, shared_folder: Path, environment: dict[str, str]
+) -> None:
+    first = bridge.post("/qaqc/run", QAQC_BODY, key="elsewhere")
+    with running_bridge(shared_folder, environment) as other:
+        again = other.post("/qaqc/run", QAQC_BODY, key="elsewhere")
+        assert (again.status, again.body["job_id"]) == (200, first.body["job_id"])
+        assert other.post("/extractor/run", PARSE_BODY, key="elsewhere").status == 422
+
+
+@pytest.mark.parametrize("key", ["late", None], ids=["with-key", "without"])
+def test_a_controller_that_answers_late_has_the_job_all_the_same(
+    bridge: Bridge, slurm: PrivateSlurm, key: str | None
+) -> None:
+    before = {comment["job_id"] for comment in comments(slurm)}
+    slurm.pause_controller()
+    with ThreadPoolExecutor(1) as client:
+        try:
+            posted = client.submit(bridge.post, "/qaqc/run", QAQC_BODY, key=key)
+            time.sleep(11)  # libslurm has given up (MessageTimeout), the request has not
+        finally:
+            slurm.resume_controller()
+        answer = posted.result()
+    assert answer.status == 202, answer.body
+    assert {comment["job_id"] for comment in comments(slurm)} - before == {answer.body["job_id"]}
+
+
+def test_a_retry_after_an_unknown_outcome_gets_the_one_job(bridge: Bridge, slurm: PrivateSlurm) -> None:
+    slurm.pause_controller()
+    try:
+        unknown = bridge.post("/qaqc/run", QAQC_BODY)
+    finally:
+        slurm.resume_controller()
+    assert (unknown.status, unknown.body["type"]) == (503, "urn:tsm-slurm-bridge:outcome-unknown")
+    key = unknown.body["idempotency_key"]
+    again = bridge.post("/qaqc/run", QAQC_BODY, key=key)
+    assert again.status == 200
+    assert jobs_with_key(slurm, key) == [again.body["job_id"]]
+
+
+class Service:
+    """Bridges that can be killed and started again on their ports."""
+
+    def __init__(self, folder: Path, environment: dict[str, str], count: int) -> None:
+        self._folder = folder
+        self._environment = environment
+        self._ports = [free_port() for _ in range(count)]
+        self.bridges = [start_bridge(folder, environment, port=port) for port in self._ports]
+
+    def kill_one(self) -> None:
+        index = CHANCE.randrange(len(self.bridges))
+        self.bridges[index].process.kill()
+        self.bridges[index].process.wait()
+        self.bridges[index] = start_bridge(self._folder, self._environment, port=self._ports[index])
+
+    def kill_a_worker(self) -> None:
+        pid = CHANCE.choice(self.bridges).process.pid
+        workers = [child for child in children_of(pid) if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()]
+        os.kill(CHANCE.choice(workers), signal.SIGKILL)
+
+    def submit(self, number: int) -> str:
+        """Submit, and repeat after every 5xx and every broken connection, as a careful pipeline does."""
+        body = {"target": "sqlite:////tmp/x.db", "thing_uuid": str(UUID(int=number + 1))}
+        for attempt in range(100):
+            bridge = self.bridges[(number + attempt) % len(self.bridges)]
+            try:
+                answer = bridge.post("/qaqc/run", body, key=f"key-{len(self.bridges)}-{number}")
+            except (OSError, HTTPException):
+                time.sleep(0.2)
+                continue
+            if answer.status < 500:
+                assert answer.status in (200, 202), answer.body
+                return str(answer.body["job_id"])
+            time.sleep(0.2)
+        raise AssertionError(f"submission {number} never got through")
+
+
+@contextmanager
+def running_service(folder: Path, environment: dict[str, str], count: int) -> Iterator[Service]:
+    service = Service(folder, environment, count)
+    try:
+        yield service
+    finally:
+        for bridge in service.bridges:
+            bridge.process.kill()
+            bridge.process.wait()
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["one-bridge", "two-bridges"])
+def test_a_thousand_submissions_through_every_fault(
+    slurm: PrivateSlurm, shared_folder: Path, environment: dict[str, str], count: int
+) -> None:
+    folder = shared_folder / f"service-{count}"
+    folder.mkdir()
+    for ran in (shared_folder / "runs").iterdir():
+        ran.unlink()
+    job_ids: dict[int, str] = {}
+    with running_service(folder, environment, count) as service, ThreadPoolExecutor(CLIENTS + 1) as threads:
+        trouble = threads.submit(make_trouble, slurm, service, job_ids)
+        clients = [threads.submit(submit_share, service, client, job_ids) for client in range(CLIENTS)]
+        trouble.result()
+        for client in clients:
+            client.result()
+        time.sleep(SAVED_SECONDS)  # what was lost is noticed and submitted again meanwhile
+
+    jobs = {job["key"]: job for job in comments(slurm) if job["key"].startswith(f"key-{count}-")}
+    keys = Counter(job["key"] for job in comments(slurm) if job["key"] in jobs)
+    assert len(jobs) == SUBMISSIONS
+    assert set(keys.values()) == {1}
+    log = (folder / "bridge.log").read_text().splitlines()
+    lost = {json.loads(line)["key"] for line in log if "submitted a lost job again" in line}
+    for number, job_id in job_ids.items():
+        key = f"key-{count}-{number}"
+        assert key in lost or jobs[key]["job_id"] == job_id
+    runs = {UUID(ran.name).int - 1: len(ran.read_text().splitlines()) for ran in (shared_folder / "runs").iterdir()}
+    assert {f"key-{count}-{number}" for number, times in runs.items() if times > 1} <= lost
+
+
+def make_trouble(slurm: PrivateSlurm, service: Service, job_ids: dict[int, str]) -> None:
+    """Kill bridges, workers and the controller while the submissions go on."""
+
+    def wait_for_share(share: float) -> None:
+        wait_until(lambda: len(job_ids) > SUBMISSIONS * share)
+
+    wait_for_share(0.1)
+    service.kill_one()
+    time.sleep(SAVED_SECONDS)  # what a killed bridge submitted nobody else can submit again, should it be lost
+    wait_for_share(0.3)
+    slurm.pause_controller()
+    time.sleep(12)
+    slurm.kill_controller()
+    slurm.start_controller()
+    slurm.stop_node(1)
+    slurm.start_node(1)
+    for share in (0.4, 0.5, 0.6, 0.7):
+        wait_for_share(share)
+        service.kill_a_worker()
+    wait_for_share(0.8)
+    service.kill_one()
+
+
+def submit_share(service: Service, client: int, job_ids: dict[int, str]) -> None:
+    """What one client submits: slowly enough that the troubles fall into the middle of it."""
+    for number in range(client, SUBMISSIONS, CLIENTS):
+        job_ids[number] = service.submit(number)
+        time.sleep(0.05)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
