@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from bridge.comments import JobComment
 from bridge.deadline import Deadline
 from bridge.errors import BridgeError
+from bridge.keys import KeysAtWork
 from bridge.slurm.board import Board, BoardJob
 from bridge.slurm.gateway import Gateway
 from bridge.slurm.messages import JobDescriptor
@@ -38,9 +39,10 @@ class _Accepted:
 class Aftermath:
     """A thread that watches the controller while there is anything it could still lose or double."""
 
-    def __init__(self, gateway: Gateway, board: Board) -> None:
+    def __init__(self, gateway: Gateway, board: Board, keys: KeysAtWork) -> None:
         self._gateway = gateway
         self._board = board
+        self._keys = keys
         self._lock = threading.Lock()
         self._accepted: dict[str, _Accepted] = {}  # by key
         self._booted_at: int | None = None
@@ -91,7 +93,7 @@ class Aftermath:
             if since is None or time.monotonic() < since + WATCH_SECONDS:
                 self._board.look(deadline)
                 self._cancel_twins(deadline)
-                self._submit_lost(deadline)
+                self._submit_lost()
             self._forget_saved()
         except BridgeError as error:
             log.debug("the controller is still being waited for", extra={"detail": str(error)})
@@ -109,18 +111,23 @@ class Aftermath:
                 self._gateway.cancel(twin.snapshot.job_id, deadline)
                 log.warning("cancelled a twin", extra={"job_id": twin.snapshot.job_id, "key": twin.comment.key})
 
-    def _submit_lost(self, deadline: Deadline) -> None:
+    def _submit_lost(self) -> None:
         with self._lock:
             lost = [job for job in self._accepted.values() if not self._board.with_key(job.comment.key)]
         for job in lost:
             if self._booted_at is None or not self._is_older_than_boot(job, self._booted_at):
                 continue  # it has ended, and the controller has forgotten it in due course
-            job_id = self._gateway.submit(job.descriptor, deadline)
-            log.warning(
-                "submitted a lost job again",
-                extra={"lost_job_id": job.job_id, "job_id": job_id, "key": job.comment.key},
-            )
-            self.note_accepted(job.descriptor, job.comment, job_id)
+            deadline = Deadline.after(RPC_SECONDS)
+            with self._keys.at_work(job.comment.key, deadline):
+                self._board.look(deadline)
+                if not self._board.with_key(job.comment.key):  # else its client was faster
+                    self._submit_again(job, deadline)
+
+    def _submit_again(self, job: _Accepted, deadline: Deadline) -> None:
+        job_id = self._gateway.submit(job.descriptor, deadline)
+        identity = {"lost_job_id": job.job_id, "job_id": job_id, "key": job.comment.key}
+        log.warning("submitted a lost job again", extra=identity)
+        self.note_accepted(job.descriptor, job.comment, job_id)
 
     def _is_older_than_boot(self, job: _Accepted, booted_at: int) -> bool:
         accepted_at = time.time() - (time.monotonic() - job.at_seconds)

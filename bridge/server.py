@@ -16,6 +16,7 @@ from bridge.aftermath import Aftermath
 from bridge.app import create_app
 from bridge.deadline import Deadline
 from bridge.identity import Digests, load_secret
+from bridge.keys import KeysAtWork
 from bridge.settings import Settings, SettingsError
 from bridge.slurm.board import Board
 from bridge.slurm.errors import WorkerUnavailableError
@@ -38,11 +39,12 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises `SettingsError` where the settings do not let it start."""
     gateway = SlurmGateway(slurm_conf_path=settings.slurm_conf_path, workers=settings.workers)
     board = Board(gateway)
-    aftermath = Aftermath(gateway, board)
+    keys = KeysAtWork()
+    aftermath = Aftermath(gateway, board, keys)
     admission = Admission(settings.threads - SPARE_THREADS)
     try:
         digests = Digests(_load_secret(settings))
-        app = create_app(settings, gateway, Submissions(gateway, board, aftermath), digests, admission)
+        app = create_app(settings, gateway, Submissions(gateway, board, keys, aftermath), digests, admission)
         gateway.start()
         aftermath.start()
         _Stopping(admission, settings.request_timeout_seconds).install()

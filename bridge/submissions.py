@@ -5,9 +5,6 @@ comment, so the queue itself tells, to this bridge after a restart and to any ot
 """
 
 import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bridge.aftermath import Aftermath
@@ -19,6 +16,7 @@ from bridge.errors import (
     OutcomeUnknownError,
     OverloadedError,
 )
+from bridge.keys import KeysAtWork
 from bridge.slurm.board import Board, BoardJob
 from bridge.slurm.gateway import Gateway
 from bridge.slurm.messages import JobDescriptor
@@ -41,11 +39,11 @@ class Submission:
 class Submissions:
     """Submits jobs, each once."""
 
-    def __init__(self, gateway: Gateway, board: Board, aftermath: Aftermath) -> None:
+    def __init__(self, gateway: Gateway, board: Board, keys: KeysAtWork, aftermath: Aftermath) -> None:
         self._gateway = gateway
         self._board = board
         self._aftermath = aftermath
-        self._keys = _KeysAtWork()
+        self._keys = keys
 
     def submit(
         self, descriptor: JobDescriptor, comment: JobComment, deadline: Deadline, *, is_repeatable: bool
@@ -102,27 +100,3 @@ class Submissions:
 
 def _replay(job: BoardJob) -> Submission:
     return Submission(job.snapshot.job_id, job.snapshot.state, job.comment.request_id, is_replay=True)
-
-
-class _KeysAtWork:
-    """Lets one request a key through at a time."""
-
-    def __init__(self) -> None:
-        self._keys: set[str] = set()
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def at_work(self, key: str, deadline: Deadline) -> Iterator[None]:
-        """Raises `OverloadedError` where the request before still works at `deadline`."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: key not in self._keys, deadline.remaining_seconds):
-                raise OverloadedError(
-                    "Another request with this Idempotency-Key is being handled. Send this one again."
-                )
-            self._keys.add(key)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._keys.discard(key)
-                self._changed.notify_all()

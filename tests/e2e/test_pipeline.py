@@ -66,7 +66,7 @@ def datastore(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[t
         uri = server.uri(server.create_database())
         seed(uri)
         with psycopg.connect(uri, autocommit=True) as connection:
-            yield uri, lambda query: int(connection.execute(query.encode()).fetchone()[0])  # type: ignore[index]
+            yield uri, lambda query: int(connection.execute(query.encode()).fetchall()[0][0])
 
 
 def seed(uri: str) -> None:

@@ -69,6 +69,11 @@ class MemoryGateway:
         """See `Gateway`."""
         return WorkerCount(wanted=1, alive=1)
 
+    def crash(self) -> None:
+        """Start again without the jobs, as a controller that had saved none of them."""
+        self._snapshots.clear()
+        self._booted_at = int(time.time()) + 1
+
     def put(self, job_id: str, changes: Mapping[str, object]) -> None:
         """Change how a job stands, as Slurm would."""
         fields = {name: getattr(self._snapshots[job_id], name) for name in JobSnapshot.__dataclass_fields__}

@@ -9,6 +9,7 @@ from bridge.settings import KindSettings, Settings
 from bridge.slurm.messages import JobDescriptor
 
 THING = "ce2b4fb6-d9de-11eb-a236-125e5a40a845"
+OUTPUT_FOLDER = Path("/work/sontsm")
 PARSE_BODY = {
     "parser": "CsvParser",
     "target": "postgresql://tsm:secret@db.example/tsm",

@@ -13,6 +13,7 @@ from bridge.admission import Admission
 from bridge.aftermath import Aftermath
 from bridge.app import create_app
 from bridge.identity import Digests
+from bridge.keys import KeysAtWork
 from bridge.settings import Settings
 from bridge.slurm.board import Board
 from bridge.submissions import Submissions
@@ -34,7 +35,8 @@ def client(gateway: MemoryGateway) -> falcon.testing.TestClient:
 
 def client_of(gateway: MemoryGateway, settings: Settings) -> falcon.testing.TestClient:
     board = Board(gateway)
-    submissions = Submissions(gateway, board, Aftermath(gateway, board))
+    keys = KeysAtWork()
+    submissions = Submissions(gateway, board, keys, Aftermath(gateway, board, keys))
     return falcon.testing.TestClient(create_app(settings, gateway, submissions, Digests(b"secret"), Admission(8)))
 
 
