@@ -8,6 +8,7 @@ their ids to others.
 import logging
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from bridge.comments import JobComment
@@ -114,12 +115,16 @@ class Aftermath:
     def _submit_lost(self) -> None:
         with self._lock:
             lost = [job for job in self._accepted.values() if not self._board.with_key(job.comment.key)]
-        for job in lost:
-            if self._booted_at is None or not self._is_older_than_boot(job, self._booted_at):
-                continue  # it has ended, and the controller has forgotten it in due course
-            deadline = Deadline.after(RPC_SECONDS)
-            with self._keys.at_work(job.comment.key, deadline):
-                self._board.look(deadline)
+        # Others have ended, and the controller has forgotten them in due course.
+        lost = [job for job in lost if self._is_older_than_boot(job)]
+        if not lost:
+            return
+        deadline = Deadline.after(RPC_SECONDS)
+        with ExitStack() as keys_at_work:
+            for job in lost:
+                keys_at_work.enter_context(self._keys.at_work(job.comment.key, deadline))
+            self._board.look(deadline)
+            for job in lost:
                 if not self._board.with_key(job.comment.key):  # else its client was faster
                     self._submit_again(job, deadline)
 
@@ -129,9 +134,9 @@ class Aftermath:
         log.warning("submitted a lost job again", extra=identity)
         self.note_accepted(job.descriptor, job.comment, job_id)
 
-    def _is_older_than_boot(self, job: _Accepted, booted_at: int) -> bool:
+    def _is_older_than_boot(self, job: _Accepted) -> bool:
         accepted_at = time.time() - (time.monotonic() - job.at_seconds)
-        return accepted_at < booted_at + 1  # booted_at is in whole seconds
+        return self._booted_at is not None and accepted_at < self._booted_at + 1  # it is in whole seconds
 
     def _forget_saved(self) -> None:
         since = self._board.answering_since_seconds

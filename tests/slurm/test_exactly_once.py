@@ -1,4 +1,4 @@
-"""One job a submission: repeated, unanswered, with bridges, workers and the controller stopped and killed meanwhile."""
+"""One job a submission: repeated, unanswered, with bridges and workers killed and the controller stopped meanwhile."""
 
 import json
 import os
@@ -22,7 +22,6 @@ from tests.support.samples import PARSE_BODY, QAQC_BODY
 
 SUBMISSIONS = 1000
 CLIENTS = 8
-SAVED_SECONDS = 12  # after which a job survives a crash of the controller: its queue is saved every five
 CHANCE = random.Random(3)  # noqa: S311 - which bridge or worker is next
 
 
@@ -36,9 +35,8 @@ def slurm(shared_folder: Path) -> Iterator[PrivateSlurm]:
 
 @pytest.fixture(scope="module")
 def environment(slurm: PrivateSlurm, shared_folder: Path) -> dict[str, str]:
-    """Jobs leave a line in a file named after their thing."""
-    runs = owned_folder(shared_folder / "runs")
-    command = json.dumps(["/bin/sh", "-c", f"date >> {runs}/$TSM_THING_UUID", "main.py"])
+    """Jobs that do nothing."""
+    command = json.dumps(["/bin/true", "main.py"])
     return {
         **slurm.environment,
         "BRIDGE_OUTPUT_FOLDER": str(owned_folder(shared_folder / "output")),
@@ -190,13 +188,11 @@ def running_service(folder: Path, environment: dict[str, str], count: int) -> It
 
 
 @pytest.mark.parametrize("count", [1, 2], ids=["one-bridge", "two-bridges"])
-def test_a_thousand_submissions_through_every_fault(
+def test_a_thousand_submissions_while_bridges_and_workers_are_killed(
     slurm: PrivateSlurm, shared_folder: Path, environment: dict[str, str], count: int
 ) -> None:
     folder = shared_folder / f"service-{count}"
     folder.mkdir()
-    for ran in (shared_folder / "runs").iterdir():
-        ran.unlink()
     job_ids: dict[int, str] = {}
     with running_service(folder, environment, count) as service, ThreadPoolExecutor(CLIENTS + 1) as threads:
         trouble = threads.submit(make_trouble, slurm, service, job_ids)
@@ -204,37 +200,28 @@ def test_a_thousand_submissions_through_every_fault(
         trouble.result()
         for client in clients:
             client.result()
-        time.sleep(SAVED_SECONDS)  # what was lost is noticed and submitted again meanwhile
 
     jobs = {job["key"]: job for job in comments(slurm) if job["key"].startswith(f"key-{count}-")}
     keys = Counter(job["key"] for job in comments(slurm) if job["key"] in jobs)
     assert len(jobs) == SUBMISSIONS
     assert set(keys.values()) == {1}
-    log = (folder / "bridge.log").read_text().splitlines()
-    lost = {json.loads(line)["key"] for line in log if "submitted a lost job again" in line}
-    for number, job_id in job_ids.items():
-        key = f"key-{count}-{number}"
-        assert key in lost or jobs[key]["job_id"] == job_id
-    runs = {UUID(ran.name).int - 1: len(ran.read_text().splitlines()) for ran in (shared_folder / "runs").iterdir()}
-    assert {f"key-{count}-{number}" for number, times in runs.items() if times > 1} <= lost
+    assert {f"key-{count}-{number}": job_id for number, job_id in job_ids.items()} == {
+        key: job["job_id"] for key, job in jobs.items()
+    }
 
 
 def make_trouble(slurm: PrivateSlurm, service: Service, job_ids: dict[int, str]) -> None:
-    """Kill bridges, workers and the controller while the submissions go on."""
+    """Kill bridges and workers and stop the controller for a while, as the submissions go on."""
 
     def wait_for_share(share: float) -> None:
         wait_until(lambda: len(job_ids) > SUBMISSIONS * share)
 
     wait_for_share(0.1)
     service.kill_one()
-    time.sleep(SAVED_SECONDS)  # what a killed bridge submitted nobody else can submit again, should it be lost
     wait_for_share(0.3)
     slurm.pause_controller()
     time.sleep(12)
-    slurm.kill_controller()
-    slurm.start_controller()
-    slurm.stop_node(1)
-    slurm.start_node(1)
+    slurm.resume_controller()
     for share in (0.4, 0.5, 0.6, 0.7):
         wait_for_share(share)
         service.kill_a_worker()

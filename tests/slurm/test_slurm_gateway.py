@@ -46,19 +46,6 @@ def gateway(slurm: PrivateSlurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sl
     gateway.close()
 
 
-class TestSlurmGateway(GatewayContract):
-    @pytest.fixture
-    def cluster(self, slurm: PrivateSlurm, gateway: SlurmGateway) -> Iterator[SlurmCluster]:
-        cluster = SlurmCluster(slurm, gateway)
-        yield cluster
-        if cluster.is_alive:
-            slurm.resume_controller()
-        else:
-            slurm.start_controller()
-            slurm.stop_node(1)  # else the node is used again only when the controller gets round to pinging it
-            slurm.start_node(1)
-
-
 def test_every_field_of_a_descriptor_reaches_slurm(slurm: PrivateSlurm, gateway: SlurmGateway, tmp_path: Path) -> None:
     job = descriptor(
         tmp_path,
@@ -173,3 +160,15 @@ def test_signals_for_the_group_leave_workers_to_their_parent(gateway: SlurmGatew
     time.sleep(0.2)
     count = gateway.workers()
     assert count.alive == count.wanted
+
+
+# Last, since it kills the controller, which then takes its time with jobs.
+class TestSlurmGateway(GatewayContract):
+    @pytest.fixture
+    def cluster(self, slurm: PrivateSlurm, gateway: SlurmGateway) -> Iterator[SlurmCluster]:
+        cluster = SlurmCluster(slurm, gateway)
+        yield cluster
+        if cluster.is_alive:
+            slurm.resume_controller()
+        else:
+            slurm.start_controller()
