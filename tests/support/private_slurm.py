@@ -21,7 +21,7 @@ DEFAULT_PARTITIONS = ("PartitionName=normal Default=YES Nodes=ALL State=UP MaxTi
 NODE_MEMORY_MIB = 4096
 
 READY_SECONDS = 15.0
-STOP_SECONDS = 5.0
+STOP_SECONDS = 45.0  # a controller that is launching jobs waits for its nodes' answers before it ends
 COMMAND_SECONDS = 30.0
 POLL_SECONDS = 0.02
 
@@ -104,13 +104,12 @@ class PrivateSlurm:
             for name, daemon in self._daemons.items()
             if daemon.poll() is not None
         ]
-        for daemon in self._daemons.values():
+        # slurmctld first, as long as its nodes still answer it.
+        for name, daemon in sorted(self._daemons.items(), key=lambda item: item[0] != "slurmctld"):
             daemon.send_signal(signal.SIGCONT)
             daemon.terminate()
-        deadline = time.monotonic() + STOP_SECONDS
-        for name, daemon in self._daemons.items():
             try:
-                daemon.wait(max(0.1, deadline - time.monotonic()))
+                daemon.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 complaints.append(f"{name} did not end within {STOP_SECONDS:g} s:\n{self._log_tail(name)}")
         self._kill_all()
