@@ -2,6 +2,7 @@
 
 import falcon
 import falcon.media
+from pydantic_core import to_json
 
 from bridge.admission import Admission
 from bridge.descriptors import JobFactory
@@ -30,7 +31,8 @@ def create_app(
     qaqc = RunResource(QaqcRequest, qaqc_jobs, rules, digests, submissions, admission, timeout_seconds)
 
     app = falcon.App(middleware=[RequestLog()])
-    app.resp_options.media_handlers[PROBLEM_MEDIA_TYPE] = falcon.media.JSONHandler()
+    for media_type in (falcon.MEDIA_JSON, PROBLEM_MEDIA_TYPE):
+        app.resp_options.media_handlers[media_type] = falcon.media.JSONHandler(dumps=to_json)
     app.add_error_handler(Exception, answer_bug)
     app.add_error_handler(falcon.HTTPError, answer_falcon_error)
     app.add_error_handler(BridgeError, answer_bridge_error)

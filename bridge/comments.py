@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from typing import Self
 from uuid import UUID
 
+from pydantic_core import to_json
+
+COMMENT_START = '{"kind":'  # of every comment that `JobComment.to_json` makes, and cheap to look for
+
 
 @dataclass(frozen=True, slots=True)
 class JobComment:
@@ -23,12 +27,12 @@ class JobComment:
         """The text for `--comment`, e.g. `{"kind":"parse","thing":"ce2b4fb6-…","req":"…","key":"…","dig":"…"}`."""
         content = {
             "kind": self.kind,
-            "thing": str(self.thing_uuid),
+            "thing": self.thing_uuid,
             "req": self.request_id,
             "key": self.key,
             "dig": self.digest,
         }
-        return json.dumps(content, separators=(",", ":"))
+        return to_json(content).decode()
 
     @classmethod
     def from_json(cls, text: str) -> Self | None:

@@ -14,6 +14,7 @@ from bridge.representations import job_document
 from bridge.slurm.gateway import Gateway
 
 _JOB_ID = re.compile(r"[1-9][0-9]{0,9}")
+_JOB_ID_MAX = 0xFFFFFFFD  # above lie Slurm's own marks for "none" and "all" (NO_VAL, INFINITE)
 
 
 class JobResource:
@@ -28,8 +29,10 @@ class JobResource:
         """200 with the job."""
         refuse_query(request)
         deadline = Deadline.after(self._timeout_seconds)
-        with self._admission:
-            job = self._gateway.find(job_id, deadline) if _JOB_ID.fullmatch(job_id) else None
+        job = None
+        if _JOB_ID.fullmatch(job_id) and int(job_id) <= _JOB_ID_MAX:
+            with self._admission:
+                job = self._gateway.find(job_id, deadline)
         comment = JobComment.from_json(job.comment) if job else None
         if job is None or comment is None:
             raise NotFoundError("Slurm knows no job of this service with this id, or has forgotten it (MinJobAge).")

@@ -11,6 +11,7 @@ from bridge.slurm.errors import WorkerLostError, outcome_unknown, reading_error,
 from bridge.slurm.messages import (
     AskBootTime,
     BootTime,
+    Bug,
     Cancel,
     Cancelled,
     ControllerPing,
@@ -74,11 +75,10 @@ class SlurmGateway:
         arguments = (None if slurm_conf_path is None else str(slurm_conf_path),)
         self._writers = WorkerPool(worker_main, arguments, size=workers)
         self._reader = WorkerPool(worker_main, arguments, size=1)
-        self._user_id = -1
 
     def start(self) -> None:
         """Bring all workers up. Raises `WorkerUnavailableError` with the reason where that fails."""
-        self._user_id = self._writers.start()
+        self._writers.start()
         self._reader.start()
 
     def close(self) -> None:
@@ -95,9 +95,8 @@ class SlurmGateway:
         return _expect(Submitted, reply, submission_error).job_id
 
     def find(self, job_id: str, deadline: Deadline) -> JobSnapshot | None:
-        """See `Gateway`. A job of ours belongs to the service's user and carries our comment; see `bridge.comments`."""
-        job = self._read(Find(int(job_id)), Found, deadline).job
-        return job if job is not None and job.user_id == self._user_id else None
+        """See `Gateway`."""
+        return self._read(Find(int(job_id)), Found, deadline).job
 
     def queue(self, deadline: Deadline) -> QueueChange:
         """See `Gateway`."""
@@ -127,8 +126,9 @@ class SlurmGateway:
 
 
 def _expect(wanted: type[R], reply: Reply, error_for: Callable[[int, str], BridgeError]) -> R:
+    if isinstance(reply, wanted):
+        return reply
     if isinstance(reply, Failure):
         raise error_for(reply.code, reply.message)
-    if not isinstance(reply, wanted):
-        raise TypeError(f"a worker answered {type(reply).__name__} where {wanted.__name__} was due")
-    return reply
+    what = reply.traceback if isinstance(reply, Bug) else f"it answered {type(reply).__name__}"
+    raise RuntimeError(f"in a worker: {what}")

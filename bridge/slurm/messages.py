@@ -1,13 +1,14 @@
 """What crosses the border between the web process and the processes that hold pyslurm: plain frozen data.
 
-Never an exception, never a pyslurm object: neither survives pickling faithfully.
+Never an exception, never a pyslurm object: neither survives pickling faithfully. No slots: dataclasses that have them
+are pickled by Python code, field by field, which takes three times as long.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JobDescriptor:
     """A batch job as it goes to Slurm; each field names the `sbatch` option it stands for.
 
@@ -31,7 +32,7 @@ class JobDescriptor:
     nice: int  # --nice
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JobSnapshot:
     """A job as the controller described it at one moment.
 
@@ -39,7 +40,6 @@ class JobSnapshot:
     """
 
     job_id: str
-    user_id: int
     comment: str
     state: str  # Slurm's own word, e.g. PENDING
     state_reason: str | None  # Slurm's own word, e.g. Resources
@@ -53,7 +53,7 @@ class JobSnapshot:
     restarts: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ControllerPing:
     """Whether one of the cluster's controllers answers."""
 
@@ -61,71 +61,69 @@ class ControllerPing:
     is_responding: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Submit:
     """Submit a job. Reply: `Submitted`."""
 
     descriptor: JobDescriptor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Find:
     """Look one job up. Reply: `Found`."""
 
     job_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ping:
     """Ask every controller for a sign of life. Reply: `Pinged`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LoadQueue:
     """Look at all jobs of the service's user that carry a comment of the bridge. Reply: `QueueChange`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cancel:
     """Cancel a job; no error where it has ended or is unknown. Reply: `Cancelled`."""
 
     job_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AskBootTime:
     """When did the controller start? Reply: `BootTime`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ready:
-    """A worker's first word: libslurm is initialised; `user_id` is who its jobs will belong to."""
-
-    user_id: int
+    """A worker's first word: libslurm is initialised."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Submitted:
     """The controller has the job."""
 
     job_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Found:
-    """The job, or `None` where the controller knows none of this id."""
+    """The job, or `None` where the controller knows none of this id that belongs to the service's user."""
 
     job: JobSnapshot | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pinged:
     """One entry a controller, the primary first."""
 
     controllers: tuple[ControllerPing, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class QueueChange:
     """What has changed since this worker's last look; `is_full` where it is its first, and nothing older counts."""
 
@@ -134,19 +132,26 @@ class QueueChange:
     gone: tuple[str, ...]  # ids that the controller does not know any more
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cancelled:
     """The controller has taken the cancellation."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BootTime:
     """When the controller started, in seconds since the epoch."""
 
     booted_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
+class Bug:
+    """What the worker did not expect: where it happened, without any value, which may be a secret."""
+
+    traceback: str
+
+
+@dataclass(frozen=True)
 class Failure:
     """Slurm's refusal: its error number (`slurm/slurm_errno.h`) and its words."""
 
@@ -155,4 +160,4 @@ class Failure:
 
 
 Request = Submit | Find | Ping | LoadQueue | Cancel | AskBootTime
-Reply = Submitted | Found | Pinged | QueueChange | Cancelled | BootTime | Failure
+Reply = Submitted | Found | Pinged | QueueChange | Cancelled | BootTime | Failure | Bug

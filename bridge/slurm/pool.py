@@ -5,6 +5,7 @@ hangs or dies costs the one request it had; another takes its place in the backg
 """
 
 import logging
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from multiprocessing.context import SpawnProcess
 from bridge.deadline import Deadline
 from bridge.errors import OverloadedError
 from bridge.slurm.errors import WorkerLostError, WorkerUnavailableError
-from bridge.slurm.messages import Failure, Ready, Reply, Request
+from bridge.slurm.messages import Failure, Reply, Request
 
 log = logging.getLogger(__name__)
 
@@ -25,23 +26,13 @@ START_TIMEOUT_SECONDS = 20.0  # importing pyslurm takes 0.2 s; a node that swaps
 RESTART_PAUSE_SECONDS = 1.0  # between two tries to start a worker that will not start
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Worker:
     """One child process and the way to it."""
 
     process: SpawnProcess
     connection: Connection
-    user_id: int
-
-    def has_ended(self) -> bool:
-        """Whether an idle worker is gone: one that lives never speaks first, so a readable pipe is a closed one."""
-        return self.connection.poll(0)
-
-    def kill(self) -> None:
-        """End it at once, whatever it is doing."""
-        self.process.kill()
-        self.process.join()
-        self.connection.close()
+    readable: "select.poll"  # of that connection; its own `poll` makes a selector at each call
 
 
 class WorkerPool:
@@ -60,17 +51,17 @@ class WorkerPool:
         self._is_closed = False
         self._start_failure: str | None = None  # why a worker could not be started
 
-    def start(self) -> int:
-        """Start all workers at once and wait until each is ready; returns the uid that their jobs will belong to.
+    def start(self) -> None:
+        """Start all workers at once and wait until each is ready.
 
         Raises `WorkerUnavailableError`, with the reason, where one cannot start.
         """
         for _ in range(self.size):
-            threading.Thread(target=self._start_one, args=(False,), daemon=True).start()
+            threading.Thread(target=self._keep_one, daemon=True).start()
         with self._changed:
             self._changed.wait_for(lambda: self._start_failure or len(self._idle) == self.size)
             if self._start_failure is None:
-                return self._idle[0].user_id
+                return
         self.close()
         raise WorkerUnavailableError(self._start_failure)
 
@@ -78,7 +69,7 @@ class WorkerPool:
     def alive(self) -> int:
         """How many workers are ready or busy; the rest are being replaced."""
         with self._changed:
-            return len(self._busy) + sum(not worker.has_ended() for worker in self._idle)
+            return len(self._busy) + len(self._idle)
 
     def call(self, request: Request, deadline: Deadline) -> Reply:
         """Let a worker handle `request`.
@@ -86,79 +77,85 @@ class WorkerPool:
         Raises `OverloadedError` where no worker came free by `deadline` (nothing was sent), `WorkerLostError` where the
         worker died or did not answer by then: whether Slurm acted on the request is then unknown.
         """
-        worker = self._acquire(deadline)
-        try:
-            reply = _exchange(worker, request, deadline)
-        except BaseException:
-            self._replace(worker)
-            raise
-        self._release(worker)
-        return reply
+        while True:
+            worker = self._acquire(deadline)
+            try:
+                worker.connection.send(request)
+            except OSError:  # it had died while it was idle, so nobody has got the request
+                self._discard(worker)
+                continue
+            try:
+                reply = _receive(worker, deadline)
+            except BaseException:
+                self._discard(worker)
+                raise
+            self._release(worker)
+            return reply
 
     def close(self) -> None:
         """End every worker at once; the caller of a busy one gets `WorkerLostError`."""
         with self._changed:
             self._is_closed = True
-            idle, self._idle = self._idle, []
-            busy = list(self._busy)
             self._changed.notify_all()
-        for worker in busy:
-            worker.process.kill()  # its caller notices, and tidies up
-        for worker in idle:
-            worker.kill()
+            workers = self._busy + self._idle
+        for worker in workers:
+            worker.process.kill()
+        for worker in workers:
+            worker.process.join()
 
     def _acquire(self, deadline: Deadline) -> Worker:
         with self._changed:
-            while True:
-                self._await_idle(deadline)
-                worker = self._idle.pop()
-                self._busy.append(worker)
-                if not worker.has_ended():
-                    return worker
-                self._replace(worker)
-
-    def _await_idle(self, deadline: Deadline) -> None:
-        is_free = self._changed.wait_for(lambda: self._idle or self._is_closed, deadline.remaining_seconds)
-        if not is_free or not deadline.remaining_seconds:  # sent in the last moment it would get no answer
-            raise OverloadedError("Slurm was busy with other requests until the deadline. Send this one again.")
-        if self._is_closed:
-            raise OverloadedError("The bridge is stopping. Send this request again.")
+            is_free = self._changed.wait_for(lambda: self._idle or self._is_closed, deadline.remaining_seconds)
+            if self._is_closed:
+                raise OverloadedError("The bridge is stopping. Send this request again.")
+            if not is_free or not deadline.remaining_seconds:  # sent in the last moment it would get no answer
+                self._changed.notify()  # the worker that this caller may have been woken for is another's
+                raise OverloadedError("Slurm was busy with other requests until the deadline. Send this one again.")
+            worker = self._idle.pop()
+            self._busy.append(worker)
+            return worker
 
     def _release(self, worker: Worker) -> None:
         with self._changed:
             self._busy.remove(worker)
-            self._add_idle(worker)
+            self._idle.append(worker)
+            self._changed.notify()
 
-    def _add_idle(self, worker: Worker) -> None:
-        with self._changed:
-            if not self._is_closed:
-                self._idle.append(worker)
-                self._changed.notify_all()
-                return
-        worker.kill()
-
-    def _replace(self, worker: Worker) -> None:
-        worker.kill()
+    def _discard(self, worker: Worker) -> None:
+        """End a busy worker; `_keep_one` replaces it."""
+        worker.process.kill()
         with self._changed:
             self._busy.remove(worker)
-        log.warning("worker replaced", extra={"worker_pid": worker.process.pid, "exit": worker.process.exitcode})
-        threading.Thread(target=self._start_one, args=(True,), daemon=True).start()
+        worker.connection.close()
 
-    def _start_one(self, retry: bool) -> None:
-        """Bring one worker up; with `retry`, go on until it is up or the pool is closed."""
+    def _keep_one(self) -> None:
+        """Bring a worker up, and another whenever it has ended, until the pool is closed."""
         while not self._is_closed:
             worker = self._spawn()
             if isinstance(worker, Worker):
-                self._add_idle(worker)
-                return
+                self._keep(worker)
+                continue
             if not self._is_closed:
                 log.error("worker does not start", extra={"reason": worker})
             with self._changed:
                 self._start_failure = worker
                 self._changed.notify_all()
-            if not retry:
-                return
             time.sleep(RESTART_PAUSE_SECONDS)
+
+    def _keep(self, worker: Worker) -> None:
+        with self._changed:
+            if self._is_closed:
+                worker.process.kill()
+            self._idle.append(worker)
+            self._changed.notify_all()  # callers, and `start`
+        worker.process.join()
+        with self._changed:
+            if worker in self._idle:  # a busy one's caller tidies up
+                self._idle.remove(worker)
+                worker.connection.close()
+        if not self._is_closed:
+            exit_status = worker.process.exitcode
+            log.warning("worker replaced", extra={"worker_pid": worker.process.pid, "exit": exit_status})
 
     def _spawn(self) -> Worker | str:
         """A worker that is ready, or the reason why there is none."""
@@ -170,28 +167,29 @@ class WorkerPool:
                 process.start()
         except OSError as error:
             return f"no further process can be started: {error}"
-        first_word: Ready | Failure | None = None
+        readable = select.poll()
+        readable.register(ours.fileno(), select.POLLIN)
+        reason = None
         with suppress(EOFError, OSError):
-            if ours.poll(START_TIMEOUT_SECONDS):
-                first_word = ours.recv()
-        if isinstance(first_word, Ready):
-            return Worker(process, ours, first_word.user_id)
+            if not readable.poll(1000 * START_TIMEOUT_SECONDS):
+                reason = f"a worker process was not ready after {START_TIMEOUT_SECONDS:g} s: is the machine overloaded?"
+            elif isinstance(first_word := ours.recv(), Failure):
+                reason = first_word.message
+            else:
+                return Worker(process, ours, readable)
         process.join(1.0)  # it is ending by itself: its own exit status tells more than SIGKILL's
         process.kill()
         process.join()
         ours.close()
-        if isinstance(first_word, Failure):
-            return first_word.message
-        return (
+        return reason or (
             f"libslurm ended the worker process (exit status {process.exitcode}); its message stands above. "
             "Check that slurm_conf_path names the cluster's slurm.conf and that pyslurm matches the cluster's release."
         )
 
 
-def _exchange(worker: Worker, request: Request, deadline: Deadline) -> Reply:
+def _receive(worker: Worker, deadline: Deadline) -> Reply:
     try:
-        worker.connection.send(request)
-        if worker.connection.poll(deadline.remaining_seconds):
+        if worker.readable.poll(1000 * deadline.remaining_seconds):
             reply: Reply = worker.connection.recv()
             return reply
     except (OSError, EOFError):

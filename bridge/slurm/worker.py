@@ -6,16 +6,21 @@ pyslurm changes how every later shared library is loaded.
 """
 
 import os
+import select
 import signal
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
+from bridge.comments import COMMENT_START
 from bridge.slurm.errors import PYSLURM_REFUSED
 from bridge.slurm.messages import (
     AskBootTime,
     BootTime,
+    Bug,
     Cancel,
     Cancelled,
     ControllerPing,
@@ -34,12 +39,12 @@ from bridge.slurm.messages import (
     Submit,
     Submitted,
 )
+from bridge.slurm.signing import Signature
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 ESLURM_INVALID_JOB_ID = 2017
-COMMENT_START = '{"kind":'  # of every job of the bridge; see bridge.comments
 
 
 def worker_main(connection: Connection, slurm_conf_path: str | None) -> None:
@@ -55,28 +60,32 @@ def worker_main(connection: Connection, slurm_conf_path: str | None) -> None:
         connection.send(Failure(0, f"slurm_conf_path: cannot read {slurm_conf_path}"))
         return
     try:
-        pyslurm = _load_pyslurm(slurm_conf_path)
+        pyslurm = load_pyslurm(slurm_conf_path)
     except ImportError as error:
         connection.send(Failure(0, f"pyslurm cannot be imported ({error}): pip install 'tsm-slurm-bridge[slurm]'"))
         return
     handlers: dict[type[Request], Callable[[Any], Reply]] = {
-        Submit: partial(_submit, pyslurm),
+        Submit: partial(submit, pyslurm),
         Find: partial(_find, pyslurm),
         Ping: partial(_ping, pyslurm),
         LoadQueue: _QueueReader(pyslurm).load,
         Cancel: partial(_cancel, pyslurm),
         AskBootTime: partial(_boot_time, pyslurm),
     }
-    connection.send(Ready(os.getuid()))
-    while True:
-        try:
+    signature = Signature(pyslurm, slurm_conf_path)
+    connection.send(Ready())
+    readable = select.poll()
+    readable.register(connection.fileno(), select.POLLIN)
+    with suppress(EOFError, OSError):  # the web process is gone
+        while True:
+            if not readable.poll(1000 * signature.due_in_seconds):
+                signature.renew()
+                continue
             request = connection.recv()
-        except (EOFError, OSError):
-            return  # the web process is gone
-        connection.send(_reply(pyslurm, handlers[type(request)], request))
+            connection.send(_reply(pyslurm, handlers[type(request)], request))
 
 
-def _load_pyslurm(slurm_conf_path: str | None) -> "ModuleType":
+def load_pyslurm(slurm_conf_path: str | None) -> "ModuleType":
     """Import and initialise pyslurm with nothing of Slurm left in `os.environ`.
 
     pyslurm copies every `SLURM_*` variable it finds in `os.environ` into the environment of each job it submits.
@@ -103,12 +112,19 @@ def _reply(pyslurm: "ModuleType", handle: Callable[[Any], Reply], request: Reque
         return handle(request)
     except pyslurm.RPCError as error:
         return Failure(int(error.errno), str(error.msg))
-    except Exception as error:
+    except Exception as error:  # the web process logs it, and this one goes on
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        return Bug(f"{frames}{type(error).__name__}")
+
+
+def submit(pyslurm: "ModuleType", request: Submit) -> Reply:
+    """Submit a job. Raises `pyslurm.RPCError` where Slurm refuses it or does not answer."""
+    try:
+        job_id = _description(pyslurm, request.descriptor).submit()
+    except (ValueError, TypeError, OverflowError) as error:
+        # pyslurm's own refusal, before anything is sent; its words may hold a value from the job's environment.
         return Failure(PYSLURM_REFUSED, f"pyslurm: {type(error).__name__}")
-
-
-def _submit(pyslurm: "ModuleType", request: Submit) -> Reply:
-    return Submitted(str(_description(pyslurm, request.descriptor).submit()))
+    return Submitted(str(job_id))
 
 
 def _description(pyslurm: "ModuleType", job: JobDescriptor) -> Any:
@@ -137,14 +153,13 @@ def _find(pyslurm: "ModuleType", request: Find) -> Reply:
         if error.errno == ESLURM_INVALID_JOB_ID:
             return Found(None)
         raise
-    return Found(_snapshot(job))
+    return Found(_snapshot(job) if job.user_id == os.getuid() else None)
 
 
 def _snapshot(job: Any) -> JobSnapshot:
     reason = job.state_reason
     return JobSnapshot(
         job_id=str(job.id),
-        user_id=job.user_id,
         comment=_comment(job),
         state=job.state,
         state_reason=None if reason in (None, "None") else reason,
@@ -171,11 +186,10 @@ class _QueueReader:
 
     def __init__(self, pyslurm: "ModuleType") -> None:
         self._pyslurm = pyslurm
-        self._user_id = os.getuid()
         self._known: dict[str, JobSnapshot] | None = None
 
     def load(self, _request: LoadQueue) -> Reply:
-        ours = (job for job in self._pyslurm.Jobs.load().values() if job.user_id == self._user_id)
+        ours = (job for job in self._pyslurm.Jobs.load().values() if job.user_id == os.getuid())
         jobs = {str(job.id): _snapshot(job) for job in ours if _comment(job).startswith(COMMENT_START)}
         known, self._known = self._known, jobs
         if known is None:

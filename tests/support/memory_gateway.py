@@ -87,7 +87,6 @@ class MemoryGateway:
 def _pending(job_id: str, descriptor: JobDescriptor) -> JobSnapshot:
     return JobSnapshot(
         job_id=job_id,
-        user_id=1000,
         comment=descriptor.comment,
         state="PENDING",
         state_reason=None,

@@ -63,9 +63,9 @@ class PrivateSlurm:
         return {"SLURM_CONF": str(self.conf_path), "SLURM_SACK_SOCKET": str(self.folder / "sack.socket")}
 
     @property
-    def controller_pid(self) -> int:
-        """Process id of slurmctld."""
-        return self._daemons["slurmctld"].pid
+    def daemon_pids(self) -> list[int]:
+        """Process ids of slurmctld and the slurmds."""
+        return [daemon.pid for daemon in self._daemons.values()]
 
     def __enter__(self) -> Self:
         self.start()

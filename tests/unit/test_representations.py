@@ -17,7 +17,6 @@ COMMENT = JobComment("parse", UUID(THING), "request-1", "key-1", "digest-1")
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC)
 RUNNING = JobSnapshot(
     job_id="17",
-    user_id=1000,
     comment=COMMENT.to_json(),
     state="RUNNING",
     state_reason=None,

@@ -1,0 +1,120 @@
+"""The services that are compared, each started fresh on a private Slurm, and what they cost in CPU."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.rendering import render_job_script
+from tests.support.bridge_process import ROOT, SERVICE_USER, children_of, free_port, owned_folder, running_bridge
+from tests.support.private_slurm import PrivateSlurm
+from tests.support.samples import QAQC_BODY
+
+EXTRACTOR_COMMAND = ("/usr/bin/python3", "/opt/extractor/main.py")
+START_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running service, and the request that submits a job of kind qaqc to it."""
+
+    url: str
+    body: object
+    headers: Mapping[str, str]
+    pid: int
+
+
+Starter = Callable[[PrivateSlurm, Path], AbstractContextManager[Service]]
+
+
+@contextmanager
+def bridge(slurm: PrivateSlurm, folder: Path) -> Iterator[Service]:
+    """This project."""
+    command = json.dumps(EXTRACTOR_COMMAND)
+    environment = {
+        **slurm.environment,
+        "BRIDGE_OUTPUT_FOLDER": str(owned_folder(folder / "output")),
+        "BRIDGE_PARSE__EXTRACTOR_COMMAND": command,
+        "BRIDGE_QAQC__EXTRACTOR_COMMAND": command,
+    }
+    with running_bridge(folder, environment) as running:
+        yield Service(f"{running.url}/qaqc/run", QAQC_BODY, {}, running.process.pid)
+
+
+@contextmanager
+def slurmrestd(slurm: PrivateSlurm, folder: Path) -> Iterator[Service]:
+    """Slurm's own REST service, signing with a token; the same script, environment and comment."""
+    token = slurm.run("scontrol", "token", f"username={SERVICE_USER}", "lifespan=3600").strip().split("=", 1)[1]
+    output_folder = owned_folder(folder / "output")
+    job = {
+        "script": render_job_script("qaqc", EXTRACTOR_COMMAND),
+        "job": {
+            "name": "qaqc",
+            "comment": '{"kind":"qaqc","thing":"ce2b4fb6-d9de-11eb-a236-125e5a40a845","req":"1"}',
+            "current_working_directory": str(output_folder),
+            "environment": ["PATH=/usr/bin:/bin", *(f"TSM_{name.upper()}={text}" for name, text in QAQC_BODY.items())],
+        },
+    }
+    port = free_port()
+    # It refuses to serve as root, and as the user whose jobs it is to submit it would need no token.
+    argv = ["slurmrestd", "-a", "rest_auth/jwt", "-u", "daemon", "-g", "daemon", f"127.0.0.1:{port}"]
+    headers = {"X-SLURM-USER-NAME": SERVICE_USER, "X-SLURM-USER-TOKEN": token}
+    with _process(argv, {**slurm.environment, "SLURM_JWT": "daemon"}, folder, port) as pid:
+        yield Service(f"http://127.0.0.1:{port}/slurm/v0.0.44/job/submit", job, headers, pid)
+
+
+@contextmanager
+def flask_and_sbatch(slurm: PrivateSlurm, folder: Path) -> Iterator[Service]:
+    """See `bench.flask_sbatch`."""
+    port = free_port()
+    script = render_job_script("qaqc", EXTRACTOR_COMMAND)
+    argv = [sys.executable, "-m", "bench.flask_sbatch", str(port), script, str(owned_folder(folder / "output"))]
+    with _process(argv, slurm.environment, folder, port, user=SERVICE_USER) as pid:
+        yield Service(f"http://127.0.0.1:{port}/qaqc/run", QAQC_BODY, {}, pid)
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """CPU time that these processes, their children, and the children they have waited for, have used."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += sum(int(field) for field in fields[11:15])  # utime, stime, cutime, cstime: proc(5)
+    children = [child for pid in pids for child in children_of(pid)]
+    return ticks / os.sysconf("SC_CLK_TCK") + (cpu_seconds(children) if children else 0.0)
+
+
+@contextmanager
+def _process(
+    argv: list[str], environment: Mapping[str, str], folder: Path, port: int, user: str | None = None
+) -> Iterator[int]:
+    with (folder / "peer.log").open("ab") as log:
+        process = subprocess.Popen(
+            argv,
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **environment},
+            user=user,
+            group=user,
+            extra_groups=[] if user else None,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        _wait_until_listening(process, folder / "peer.log", port)
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait_until_listening(process: "subprocess.Popen[bytes]", log_path: Path, port: int) -> None:
+    listening = f"0100007F:{port:04X} 00000000:0000 0A"
+    deadline = time.monotonic() + START_SECONDS
+    while listening not in Path("/proc/net/tcp").read_text():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{process.args!r} does not listen:\n{log_path.read_text()}")
+        time.sleep(0.05)
