@@ -13,7 +13,13 @@ from dataclasses import dataclass
 
 from bridge.comments import JobComment
 from bridge.deadline import Deadline
-from bridge.errors import BridgeError
+from bridge.errors import (
+    ControllerUnreachableError,
+    OutcomeUnknownError,
+    OverloadedError,
+    SlurmRefusedError,
+    TooManyRequestsError,
+)
 from bridge.keys import KeysAtWork
 from bridge.slurm.board import Board, BoardJob
 from bridge.slurm.gateway import Gateway
@@ -21,13 +27,13 @@ from bridge.slurm.messages import JobDescriptor
 
 log = logging.getLogger(__name__)
 
-CHECK_PAUSE_SECONDS = 0.5
+PAUSE_MIN_SECONDS, PAUSE_MAX_SECONDS = 0.5, 2.0  # between two checks: longer while all is well
 RPC_SECONDS = 12.0  # longer than libslurm's own patience (MessageTimeout, 10 s)
 SAVED_AFTER_SECONDS = 10.0  # of undisturbed operation a job is in slurmctld's saved state (SAVE_MAX_WAIT, 5 s)
 WATCH_SECONDS = 10.0  # for how long after a silence twins are looked for
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Accepted:
     """A job that the controller has accepted and may not have saved yet."""
 
@@ -35,6 +41,8 @@ class _Accepted:
     comment: JobComment
     job_id: str
     at_seconds: float
+    booted_at: int | None  # when the controller that has accepted it was started; None: not asked yet
+    may_have_twin: bool  # another bridge may have been given the same key at the same time
 
 
 class Aftermath:
@@ -45,8 +53,9 @@ class Aftermath:
         self._board = board
         self._keys = keys
         self._lock = threading.Lock()
-        self._accepted: dict[str, _Accepted] = {}  # by key
+        self._accepted: dict[str, _Accepted] = {}  # by key, the oldest first
         self._booted_at: int | None = None
+        self._pause_seconds = PAUSE_MIN_SECONDS
         self._wake = threading.Event()
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="aftermath", daemon=True)
@@ -61,62 +70,91 @@ class Aftermath:
         self._is_closed = True
         self._wake.set()
 
-    def note_accepted(self, descriptor: JobDescriptor, comment: JobComment, job_id: str) -> None:
-        """The controller has accepted this job."""
+    def note_accepted(
+        self, descriptor: JobDescriptor, comment: JobComment, job_id: str, *, may_have_twin: bool = False
+    ) -> None:
+        """The controller has accepted this job. `may_have_twin`: its key is known to others, and they may use it."""
         with self._lock:
-            self._accepted[comment.key] = _Accepted(descriptor, comment, job_id, time.monotonic())
+            self._accepted.pop(comment.key, None)  # so that it goes to the end
+            self._accepted[comment.key] = _Accepted(
+                descriptor, comment, job_id, time.monotonic(), self._booted_at, may_have_twin
+            )
         self._wake.set()
 
     def note_silence(self) -> None:
         """The controller did not answer somebody."""
         self._board.note_silence()
+        self._pause_seconds = PAUSE_MIN_SECONDS
         self._wake.set()
 
     def _run(self) -> None:
         while not self._is_closed:
             self._wake.wait()
             self._wake.clear()
+            self._pause_seconds = PAUSE_MIN_SECONDS
             while not self._is_closed and not self._is_done():
-                self._check()
-                time.sleep(CHECK_PAUSE_SECONDS)
+                try:
+                    self._check()
+                except Exception:  # this thread has to go on, or jobs are lost and doubled from now on
+                    log.exception("bug")
+                time.sleep(self._pause_seconds)
+                self._pause_seconds = min(2 * self._pause_seconds, PAUSE_MAX_SECONDS)
 
     def _is_done(self) -> bool:
-        since = self._board.answering_since_seconds
-        is_calm = since is not None and time.monotonic() > since + WATCH_SECONDS
         with self._lock:
-            return is_calm and not self._accepted
+            return not self._accepted and not self._is_watching()
+
+    def _is_watching(self) -> bool:
+        """Whether the controller was silent a moment ago."""
+        since = self._board.answering_since_seconds
+        return since is None or time.monotonic() < since + WATCH_SECONDS
 
     def _check(self) -> None:
         deadline = Deadline.after(RPC_SECONDS)
         try:
             self._notice_crash(self._gateway.booted_at(deadline))
-            since = self._board.answering_since_seconds
-            if since is None or time.monotonic() < since + WATCH_SECONDS:
+            unconfirmed, in_danger = self._accepted_where()
+            if unconfirmed or in_danger or self._is_watching():
                 self._board.look(deadline)
                 self._cancel_twins(deadline)
-                self._submit_lost()
+                for job in unconfirmed:
+                    job.may_have_twin = False
+                self._submit_lost(in_danger)
             self._forget_saved()
-        except BridgeError as error:
+        except (ControllerUnreachableError, OutcomeUnknownError) as error:
             log.debug("the controller is still being waited for", extra={"detail": str(error)})
-            self._board.note_silence()
+            self.note_silence()
+        except OverloadedError as error:
+            log.debug("the reader is busy", extra={"detail": str(error)})
 
     def _notice_crash(self, booted_at: int) -> None:
         if self._booted_at is not None and booted_at != self._booted_at:
             log.warning("the controller was restarted", extra={"booted_at": booted_at})
-            self._board.note_silence()
+            self.note_silence()
         self._booted_at = booted_at
+        with self._lock:
+            for job in self._accepted.values():
+                job.booted_at = job.booted_at or booted_at
+
+    def _accepted_where(self) -> tuple[list[_Accepted], list[_Accepted]]:
+        """Those that may have a twin, and those that another controller has accepted than the one there is now."""
+        with self._lock:
+            jobs = list(self._accepted.values())
+        in_danger = [job for job in jobs if job.booted_at != self._booted_at]
+        return [job for job in jobs if job.may_have_twin], in_danger
 
     def _cancel_twins(self, deadline: Deadline) -> None:
         for jobs in self._board.twins():
             for twin in superfluous(jobs):
-                self._gateway.cancel(twin.snapshot.job_id, deadline)
-                log.warning("cancelled a twin", extra={"job_id": twin.snapshot.job_id, "key": twin.comment.key})
+                # The board is some milliseconds old. A job that runs by now is not the one to cancel: of two bridges
+                # that see different moments each would cancel the other's choice.
+                now = self._gateway.find(twin.snapshot.job_id, deadline)
+                if now is not None and now.state == "PENDING":
+                    self._gateway.cancel(twin.snapshot.job_id, deadline)
+                    log.warning("cancelled a twin", extra={"job_id": twin.snapshot.job_id, "key": twin.comment.key})
 
-    def _submit_lost(self) -> None:
-        with self._lock:
-            lost = [job for job in self._accepted.values() if not self._board.with_key(job.comment.key)]
-        # Others have ended, and the controller has forgotten them in due course.
-        lost = [job for job in lost if self._is_older_than_boot(job)]
+    def _submit_lost(self, in_danger: list[_Accepted]) -> None:
+        lost = [job for job in in_danger if not self._board.with_key(job.comment.key)]
         if not lost:
             return
         deadline = Deadline.after(RPC_SECONDS)
@@ -129,24 +167,33 @@ class Aftermath:
                     self._submit_again(job, deadline)
 
     def _submit_again(self, job: _Accepted, deadline: Deadline) -> None:
-        job_id = self._gateway.submit(job.descriptor, deadline)
-        identity = {"lost_job_id": job.job_id, "job_id": job_id, "key": job.comment.key}
-        log.warning("submitted a lost job again", extra=identity)
-        self.note_accepted(job.descriptor, job.comment, job_id)
-
-    def _is_older_than_boot(self, job: _Accepted) -> bool:
-        accepted_at = time.time() - (time.monotonic() - job.at_seconds)
-        return self._booted_at is not None and accepted_at < self._booted_at + 1  # it is in whole seconds
+        identity = {"lost_job_id": job.job_id, "key": job.comment.key}
+        try:
+            job_id = self._gateway.submit(job.descriptor, deadline)
+        except TooManyRequestsError as error:
+            log.warning("a lost job has to wait", extra={**identity, "detail": str(error)})
+            job.at_seconds = time.monotonic()
+            with self._lock:
+                self._accepted[job.comment.key] = self._accepted.pop(job.comment.key)
+        except SlurmRefusedError as error:
+            log.warning("a lost job was refused and is given up", extra={**identity, "detail": str(error)})
+            with self._lock:
+                self._accepted.pop(job.comment.key, None)
+        else:
+            log.warning("submitted a lost job again", extra={**identity, "job_id": job_id})
+            self.note_accepted(job.descriptor, job.comment, job_id)
 
     def _forget_saved(self) -> None:
         since = self._board.answering_since_seconds
         if since is None:
             return
-        now = time.monotonic()
+        saved_until = time.monotonic() - SAVED_AFTER_SECONDS
         with self._lock:
-            for key, job in list(self._accepted.items()):
-                if now > max(job.at_seconds, since) + SAVED_AFTER_SECONDS:
-                    del self._accepted[key]
+            while self._accepted:
+                oldest = next(iter(self._accepted.values()))
+                if max(oldest.at_seconds, since) > saved_until:
+                    return
+                del self._accepted[oldest.comment.key]
 
 
 def superfluous(jobs: list[BoardJob]) -> list[BoardJob]:

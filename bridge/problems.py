@@ -9,6 +9,7 @@ from bridge.errors import (
     BridgeError,
     InternalError,
     InvalidRequestError,
+    MalformedRequestError,
     MethodNotAllowedError,
     NotFoundError,
     OutcomeUnknownError,
@@ -66,7 +67,8 @@ def answer_falcon_error(
     """Falcon error handler for what Falcon itself refuses."""
     for name, value in dict(error.headers or {}).items():
         response.set_header(name, value)
-    answer_bridge_error(request, response, _FALCON_ERRORS.get(error.status_code, _FALCON_ERRORS[404]), params)
+    ours = _FALCON_ERRORS.get(error.status_code, MalformedRequestError("This is not HTTP that the service reads."))
+    answer_bridge_error(request, response, ours, params)
 
 
 def answer_bug(request: falcon.Request, response: falcon.Response, _error: Exception, params: dict[str, Any]) -> None:

@@ -9,11 +9,12 @@ from typing import Any
 
 import falcon
 from jinja2 import TemplateError
-from waitress.server import create_server
+from waitress.server import BaseWSGIServer, create_server
 
 from bridge.admission import Admission
 from bridge.aftermath import Aftermath
 from bridge.app import create_app
+from bridge.backlog import Backlog
 from bridge.deadline import Deadline
 from bridge.identity import Digests, load_secret
 from bridge.keys import KeysAtWork
@@ -32,6 +33,8 @@ SPARE_THREADS = 4  # for requests that do not wait for Slurm: /health, /ready, r
 # Bodies above this are cut off by waitress itself. Those below it and too large for a route are read to their end, so
 # that the client gets to read the answer that says so.
 TRANSPORT_MAX_BODY_BYTES = 8 * 1024 * 1024
+# Less than this leaves when the answer is complete: head and body in one piece, a quarter less CPU a request.
+SEND_BYTES = 16 * 1024
 CONNECTIONS_MAX = 1000  # pipelines keep theirs open; an idle one costs a descriptor and some kB
 
 
@@ -44,10 +47,11 @@ def serve(settings: Settings) -> None:
     admission = Admission(settings.threads - SPARE_THREADS)
     try:
         digests = Digests(_load_secret(settings))
-        app = create_app(settings, gateway, Submissions(gateway, board, keys, aftermath), digests, admission)
+        submissions = Submissions(gateway, board, keys, aftermath, Backlog(board, settings.max_pending_jobs))
+        app = create_app(settings, gateway, submissions, digests, admission)
         gateway.start()
         aftermath.start()
-        _Stopping(admission, settings.request_timeout_seconds).install()
+        _Stopping(admission, gateway, settings.request_timeout_seconds).install()
         _listen(app, settings)
     except (TemplateError, UnicodeDecodeError) as error:
         raise SettingsError(f"template_folder: a job script template cannot be used: {error!r}") from None
@@ -66,8 +70,10 @@ def _load_secret(settings: Settings) -> bytes:
 
 
 def _listen(app: falcon.App[falcon.Request, falcon.Response], settings: Settings) -> None:
+    listener: Any = BaseWSGIServer  # its channel_class is in no stub
+    listener.channel_class = ProblemChannel  # of every one: a host may have several addresses
     try:
-        server: Any = create_server(  # its channel_class is in no stub
+        server = create_server(
             app,
             host=settings.host,
             port=settings.port,
@@ -75,11 +81,11 @@ def _listen(app: falcon.App[falcon.Request, falcon.Response], settings: Settings
             ident="tsm-slurm-bridge",
             max_request_body_size=TRANSPORT_MAX_BODY_BYTES,
             connection_limit=CONNECTIONS_MAX,
+            send_bytes=SEND_BYTES,
             asyncore_use_poll=True,  # select() knows no descriptor above 1023
         )
-    except OSError as error:
-        raise SettingsError(f"host, port: cannot listen on {settings.host}:{settings.port}: {error.strerror}") from None
-    server.channel_class = ProblemChannel
+    except (OSError, ValueError) as error:  # ValueError: no such host
+        raise SettingsError(f"host, port: cannot listen on {settings.host}:{settings.port}: {error}") from None
     if settings.host not in LOOPBACK:
         log.warning(
             "everybody who can reach this address can submit jobs: it has to be closed to others by other means"
@@ -92,8 +98,9 @@ def _listen(app: falcon.App[falcon.Request, falcon.Response], settings: Settings
 class _Stopping:
     """The first SIGTERM or SIGINT lets what waits for Slurm finish and refuses the rest; the second ends at once."""
 
-    def __init__(self, admission: Admission, timeout_seconds: float) -> None:
+    def __init__(self, admission: Admission, gateway: SlurmGateway, timeout_seconds: float) -> None:
         self._admission = admission
+        self._gateway = gateway
         self._timeout_seconds = timeout_seconds
         self._is_stopping = False
 
@@ -103,6 +110,7 @@ class _Stopping:
 
     def _handle(self, _signal: int, _frame: FrameType | None) -> None:
         if self._is_stopping:
+            self._gateway.close()  # whoever still waits gets an answer
             raise SystemExit(0)  # ends waitress's loop
         self._is_stopping = True
         log.info("stopping")

@@ -21,6 +21,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
 
@@ -96,10 +97,15 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on; loopback, since nobody has to sign in")
     port: int = Field(5000, gt=0, le=65535, description="Port to listen on; the one that existing clients know")
     threads: int = Field(
-        24, gt=4, description="Requests handled at once; all but 4 may wait for Slurm, the next gets 503 `overloaded`"
+        100, gt=4, description="Requests handled at once; all but 4 may wait for Slurm, the next gets 503 `overloaded`"
     )
     workers: int = Field(
-        4, gt=0, le=64, description="Processes that submit to Slurm; four keep a controller busy, each takes some 40 MB"
+        8, gt=0, le=64, description="Processes that submit to Slurm, one submission at a time; each takes some 30 MB"
+    )
+    max_pending_jobs: int | None = Field(
+        None,
+        gt=0,
+        description="Jobs of the bridge that may wait in the queue, the next gets 429; left out, as many as Slurm has",
     )
     request_timeout_seconds: float = Field(
         15.0,
@@ -189,9 +195,15 @@ def load_settings(overrides: Mapping[str, Any]) -> Settings:
 def _refuse_unknown_variables() -> None:
     known = {(PREFIX + name).upper() for name in Settings.model_fields} | {CONFIG_FILE_VARIABLE}
     known -= {f"{PREFIX}{name.upper()}" for name, field in Settings.model_fields.items() if field.validation_alias}
+    kinds = tuple((PREFIX + name + "__").upper() for name, field in Settings.model_fields.items() if _is_kind(field))
     for variable in os.environ:
-        if variable.startswith(PREFIX) and variable.split("__")[0] not in known:
+        name = variable.upper()
+        if name.startswith(PREFIX) and name not in known and not name.startswith(kinds):
             raise SettingsError(f"{variable}: no setting has this name; see the settings table of the README")
+
+
+def _is_kind(field: FieldInfo) -> bool:
+    return field.annotation is KindSettings
 
 
 def _line(location: tuple[int | str, ...], message: str) -> str:

@@ -8,6 +8,7 @@ import logging
 from dataclasses import dataclass
 
 from bridge.aftermath import Aftermath
+from bridge.backlog import Backlog
 from bridge.comments import JobComment
 from bridge.deadline import Deadline
 from bridge.errors import (
@@ -39,8 +40,11 @@ class Submission:
 class Submissions:
     """Submits jobs, each once."""
 
-    def __init__(self, gateway: Gateway, board: Board, keys: KeysAtWork, aftermath: Aftermath) -> None:
+    def __init__(
+        self, gateway: Gateway, board: Board, keys: KeysAtWork, aftermath: Aftermath, backlog: Backlog
+    ) -> None:
         self._gateway = gateway
+        self._backlog = backlog
         self._board = board
         self._aftermath = aftermath
         self._keys = keys
@@ -51,16 +55,19 @@ class Submissions:
         """Submit the job unless its key has one.
 
         `is_repeatable`: the client chose the key and may have used it before. Raises `IdempotencyMismatchError` where
-        it did so with another request, and what `Gateway.submit` raises.
+        it did so with another request, and what `Backlog.admit` and `Gateway.submit` raise.
         """
         if not is_repeatable:
-            return self._submit(descriptor, comment, deadline)
+            return self._submit(descriptor, comment, deadline, may_have_twin=False)
         with self._keys.at_work(comment.key, deadline):
             self._board.look(deadline)
             first = self._first(comment)
-            return _replay(first) if first else self._submit(descriptor, comment, deadline)
+            return _replay(first) if first else self._submit(descriptor, comment, deadline, may_have_twin=True)
 
-    def _submit(self, descriptor: JobDescriptor, comment: JobComment, deadline: Deadline) -> Submission:
+    def _submit(
+        self, descriptor: JobDescriptor, comment: JobComment, deadline: Deadline, *, may_have_twin: bool
+    ) -> Submission:
+        self._backlog.admit(deadline)
         try:
             job_id = self._gateway.submit(descriptor, deadline.earlier_by(LOOKUP_SECONDS))
         except OutcomeUnknownError as error:
@@ -69,7 +76,7 @@ class Submissions:
         except ControllerUnreachableError:
             self._aftermath.note_silence()
             raise
-        self._aftermath.note_accepted(descriptor, comment, job_id)
+        self._aftermath.note_accepted(descriptor, comment, job_id, may_have_twin=may_have_twin)
         return Submission(job_id, "PENDING", comment.request_id, is_replay=False)
 
     def _adopt(
@@ -95,7 +102,7 @@ class Submissions:
             raise IdempotencyMismatchError(
                 "This Idempotency-Key was used for another request. Use a new key for a new request."
             )
-        return jobs[0]
+        return next((job for job in jobs if job.snapshot.state != "CANCELLED"), jobs[0])
 
 
 def _replay(job: BoardJob) -> Submission:

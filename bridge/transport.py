@@ -7,7 +7,7 @@ from uuid import uuid4
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask
 
-from bridge.errors import BodyTooLargeError, BridgeError, MalformedRequestError
+from bridge.errors import BodyTooLargeError, BridgeError, InternalError, MalformedRequestError
 from bridge.problems import PROBLEM_MEDIA_TYPE, problem_document
 
 
@@ -18,7 +18,9 @@ class ProblemTask(ErrorTask):
         """See the class."""
         request: Any = self.request  # an HTTPRequestParser
         error: BridgeError
-        if request.error.code == BodyTooLargeError.status:
+        if request.error.code >= InternalError.status:
+            error = InternalError("This is a bug in the bridge; the log holds its cause.")
+        elif request.error.code == BodyTooLargeError.status:
             error = BodyTooLargeError("The body is larger than any address takes.")
         else:
             error = MalformedRequestError(f"This is not HTTP that the service reads: {request.error.body}.")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bridge.comments import JobComment
 from bridge.deadline import Deadline
-from bridge.errors import BridgeError, ControllerUnreachableError
+from bridge.errors import ControllerUnreachableError
 from bridge.slurm.gateway import Gateway
 from bridge.slurm.messages import JobSnapshot, QueueChange
 
@@ -19,6 +19,7 @@ from bridge.slurm.messages import JobSnapshot, QueueChange
 # Requests that piled up before a stopped controller are executed within some tens of milliseconds of its return.
 SETTLE_SECONDS = 1.0
 RETRY_PAUSE_SECONDS = 0.2  # after a look that failed
+PATIENCE_SECONDS = 2.0  # a look that had less time than this and was not answered says nothing about the controller
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Board:
         self._changed = threading.Condition()
         self._jobs: dict[str, BoardJob] = {}
         self._ids_by_key: dict[str, set[str]] = {}
+        self._pending = 0
+        self._expected: list[float] = []  # when jobs were submitted that the board may not have seen yet
         self._is_looking = False
         self._looked_at_seconds = float("-inf")  # when the last look that succeeded was begun
         self._answering_since_seconds: float | None = None  # None: silent, or never asked
@@ -51,12 +54,13 @@ class Board:
         with self._changed:
             self._answering_since_seconds = None
 
-    def look(self, deadline: Deadline) -> None:
-        """Bring the board to how the queue stands after this call was made, in a trusted look.
+    def look(self, deadline: Deadline, *, max_age_seconds: float = 0.0) -> None:
+        """Bring the board to how the queue stands after this call was made, or a given time before, in a trusted look.
 
-        Raises `ControllerUnreachableError` where that was not possible by `deadline`.
+        Raises `ControllerUnreachableError` where that was not possible by `deadline`, `OverloadedError` where the
+        reader was busy until then.
         """
-        asked_at_seconds = time.monotonic()
+        asked_at_seconds = time.monotonic() - max_age_seconds
         error = ControllerUnreachableError("The Slurm controller did not answer in time. Ask again later.")
         while not self._is_trusted(asked_at_seconds):
             if not deadline.remaining_seconds:
@@ -67,6 +71,17 @@ class Board:
             except ControllerUnreachableError as failure:
                 error = failure
                 time.sleep(min(RETRY_PAUSE_SECONDS, deadline.remaining_seconds))
+
+    @property
+    def pending(self) -> int:
+        """How many jobs wait: as of the last look, and those submitted since."""
+        with self._changed:
+            return self._pending + len(self._expected)
+
+    def expect_job(self) -> None:
+        """A job is about to be submitted."""
+        with self._changed:
+            self._expected.append(time.monotonic())
 
     def with_key(self, key: str) -> list[BoardJob]:
         """The jobs submitted with `key`, oldest first; more than one only where Slurm made a twin."""
@@ -102,13 +117,15 @@ class Board:
         begun_at_seconds = time.monotonic()
         try:
             change = self._gateway.queue(deadline)
-        except BridgeError:
-            self.note_silence()
+        except ControllerUnreachableError as error:
+            if error.slurm_code or time.monotonic() - begun_at_seconds > PATIENCE_SECONDS:
+                self.note_silence()
             raise
         else:
             with self._changed:
                 self._apply(change)
                 self._looked_at_seconds = begun_at_seconds
+                self._expected = [at_seconds for at_seconds in self._expected if at_seconds >= begun_at_seconds]
                 if self._answering_since_seconds is None:
                     self._answering_since_seconds = time.monotonic()
         finally:
@@ -120,6 +137,7 @@ class Board:
         if change.is_full:
             self._jobs.clear()
             self._ids_by_key.clear()
+            self._pending = 0
         for job_id in change.gone:
             self._forget(job_id)
         for snapshot in change.jobs:
@@ -128,10 +146,12 @@ class Board:
             if comment is not None:
                 self._jobs[snapshot.job_id] = BoardJob(snapshot, comment)
                 self._ids_by_key.setdefault(comment.key, set()).add(snapshot.job_id)
+                self._pending += snapshot.state == "PENDING"
 
     def _forget(self, job_id: str) -> None:
         job = self._jobs.pop(job_id, None)
         if job is not None:
+            self._pending -= job.snapshot.state == "PENDING"
             job_ids = self._ids_by_key[job.comment.key]
             job_ids.discard(job_id)
             if not job_ids:

@@ -46,7 +46,8 @@ def test_the_superfluous_twin(states: list[str], cancelled: list[str]) -> None:
 
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aftermath, "CHECK_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(aftermath, "PAUSE_MIN_SECONDS", 0.02)
+    monkeypatch.setattr(aftermath, "PAUSE_MAX_SECONDS", 0.02)
     monkeypatch.setattr(board_module, "SETTLE_SECONDS", 0.05)
 
 

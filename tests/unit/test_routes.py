@@ -12,6 +12,7 @@ import pytest
 from bridge.admission import Admission
 from bridge.aftermath import Aftermath
 from bridge.app import create_app
+from bridge.backlog import Backlog
 from bridge.identity import Digests
 from bridge.keys import KeysAtWork
 from bridge.settings import Settings
@@ -36,7 +37,7 @@ def client(gateway: MemoryGateway) -> falcon.testing.TestClient:
 def client_of(gateway: MemoryGateway, settings: Settings) -> falcon.testing.TestClient:
     board = Board(gateway)
     keys = KeysAtWork()
-    submissions = Submissions(gateway, board, keys, Aftermath(gateway, board, keys))
+    submissions = Submissions(gateway, board, keys, Aftermath(gateway, board, keys), Backlog(board, None))
     return falcon.testing.TestClient(create_app(settings, gateway, submissions, Digests(b"secret"), Admission(8)))
 
 
