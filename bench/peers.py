@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.rendering import render_job_script
-from tests.support.bridge_process import ROOT, SERVICE_USER, children_of, free_port, owned_folder, running_bridge
+from tests.support.bridge_process import ROOT, SERVICE_USER, children_of, owned_folder, running_bridge
+from tests.support.ports import free_port
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import QAQC_BODY
 
@@ -35,15 +36,19 @@ Starter = Callable[[PrivateSlurm, Path], AbstractContextManager[Service]]
 @contextmanager
 def bridge(slurm: PrivateSlurm, folder: Path) -> Iterator[Service]:
     """This project."""
+    with running_bridge(folder, bridge_environment(slurm, folder)) as running:
+        yield Service(f"{running.url}/qaqc/run", QAQC_BODY, {}, running.process.pid)
+
+
+def bridge_environment(slurm: PrivateSlurm, folder: Path) -> dict[str, str]:
+    """What the bridge is told; everything else is its default."""
     command = json.dumps(EXTRACTOR_COMMAND)
-    environment = {
+    return {
         **slurm.environment,
         "BRIDGE_OUTPUT_FOLDER": str(owned_folder(folder / "output")),
         "BRIDGE_PARSE__EXTRACTOR_COMMAND": command,
         "BRIDGE_QAQC__EXTRACTOR_COMMAND": command,
     }
-    with running_bridge(folder, environment) as running:
-        yield Service(f"{running.url}/qaqc/run", QAQC_BODY, {}, running.process.pid)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import threading
 from types import TracebackType
 
-from bridge.deadline import Deadline
 from bridge.errors import OverloadedError
 
 
@@ -17,10 +16,10 @@ class Admission:
         self._limit = limit
         self._inside = 0
         self._is_closed = False
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
 
     def __enter__(self) -> None:
-        with self._changed:
+        with self._lock:
             if self._is_closed:
                 raise OverloadedError("The bridge is stopping. Send this request again.")
             if self._inside >= self._limit:
@@ -30,16 +29,10 @@ class Admission:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._changed:
+        with self._lock:
             self._inside -= 1
-            self._changed.notify_all()
 
     def close(self) -> None:
         """Let nobody in any more."""
-        with self._changed:
+        with self._lock:
             self._is_closed = True
-
-    def wait_until_empty(self, deadline: Deadline) -> bool:
-        """Whether all who were inside have left by `deadline`."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._inside == 0, deadline.remaining_seconds)

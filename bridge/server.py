@@ -4,11 +4,13 @@ import logging
 import os
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Any
 
 import falcon
 from jinja2 import TemplateError
+from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
 
 from bridge.admission import Admission
@@ -28,6 +30,7 @@ from bridge.transport import ProblemChannel
 log = logging.getLogger(__name__)
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+CHECK_PAUSE_SECONDS = 0.02  # while the last answers leave
 SPARE_THREADS = 4  # for requests that do not wait for Slurm: /health, /ready, refusals
 
 # Bodies above this are cut off by waitress itself. Those below it and too large for a route are read to their end, so
@@ -51,8 +54,9 @@ def serve(settings: Settings) -> None:
         app = create_app(settings, gateway, submissions, digests, admission)
         gateway.start()
         aftermath.start()
-        _Stopping(admission, gateway, settings.request_timeout_seconds).install()
-        _listen(app, settings)
+        connections: dict[int, Any] = {}
+        _Stopping(admission, gateway, connections, settings.request_timeout_seconds).install()
+        _listen(app, settings, connections)
     except (TemplateError, UnicodeDecodeError) as error:
         raise SettingsError(f"template_folder: a job script template cannot be used: {error!r}") from None
     except WorkerUnavailableError as error:
@@ -69,12 +73,13 @@ def _load_secret(settings: Settings) -> bytes:
         raise SettingsError(f"digest_secret_path: {error}") from None
 
 
-def _listen(app: falcon.App[falcon.Request, falcon.Response], settings: Settings) -> None:
+def _listen(app: falcon.App[falcon.Request, falcon.Response], settings: Settings, connections: dict[int, Any]) -> None:
     listener: Any = BaseWSGIServer  # its channel_class is in no stub
     listener.channel_class = ProblemChannel  # of every one: a host may have several addresses
     try:
         server = create_server(
             app,
+            map=connections,
             host=settings.host,
             port=settings.port,
             threads=settings.threads,
@@ -96,11 +101,14 @@ def _listen(app: falcon.App[falcon.Request, falcon.Response], settings: Settings
 
 
 class _Stopping:
-    """The first SIGTERM or SIGINT lets what waits for Slurm finish and refuses the rest; the second ends at once."""
+    """The first SIGTERM or SIGINT lets every request have its answer and takes no new work; the second ends at once."""
 
-    def __init__(self, admission: Admission, gateway: SlurmGateway, timeout_seconds: float) -> None:
+    def __init__(
+        self, admission: Admission, gateway: SlurmGateway, connections: dict[int, Any], timeout_seconds: float
+    ) -> None:
         self._admission = admission
         self._gateway = gateway
+        self._connections = connections
         self._timeout_seconds = timeout_seconds
         self._is_stopping = False
 
@@ -110,13 +118,20 @@ class _Stopping:
 
     def _handle(self, _signal: int, _frame: FrameType | None) -> None:
         if self._is_stopping:
-            self._gateway.close()  # whoever still waits gets an answer
+            self._gateway.close()  # or waitress would wait for the threads that wait for Slurm
             raise SystemExit(0)  # ends waitress's loop
         self._is_stopping = True
         log.info("stopping")
         self._admission.close()
-        threading.Thread(target=self._end_when_idle, daemon=True).start()
+        threading.Thread(target=self._end_when_answered, daemon=True).start()
 
-    def _end_when_idle(self) -> None:
-        self._admission.wait_until_empty(Deadline.after(self._timeout_seconds))
+    def _end_when_answered(self) -> None:
+        deadline = Deadline.after(self._timeout_seconds)
+        while deadline.remaining_seconds and any(map(_owes_an_answer, list(self._connections.values()))):
+            time.sleep(CHECK_PAUSE_SECONDS)
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _owes_an_answer(connection: Any) -> bool:
+    """Whether a request is being handled, or its answer has not left yet."""
+    return isinstance(connection, HTTPChannel) and bool(connection.requests or connection.total_outbufs_len)

@@ -63,4 +63,7 @@ class ReadyResource:
 
     def _check_workers(self) -> dict[str, Any]:
         count = self._gateway.workers()
-        return {"ok": count.alive == count.wanted, "detail": f"{count.alive} of {count.wanted} are running"}
+        detail = f"{count.alive} of {count.wanted} are running"
+        if count.failure is not None:
+            detail = f"{detail}; {count.failure}"
+        return {"ok": count.alive > 0 and count.failure is None, "detail": detail}

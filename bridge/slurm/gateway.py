@@ -41,6 +41,7 @@ class WorkerCount:
 
     wanted: int
     alive: int
+    failure: str | None  # why one could not be started, the last time that was tried
 
 
 class Gateway(Protocol):
@@ -116,7 +117,10 @@ class SlurmGateway:
 
     def workers(self) -> WorkerCount:
         """See `Gateway`."""
-        return WorkerCount(self._writers.size + self._reader.size, self._writers.alive + self._reader.alive)
+        pools = (self._writers, self._reader)
+        failures = [pool.start_failure for pool in pools if pool.start_failure is not None]
+        alive = sum(pool.alive for pool in pools)
+        return WorkerCount(sum(pool.size for pool in pools), alive, failures[0] if failures else None)
 
     def _read(self, request: Request, wanted: type[R], deadline: Deadline) -> R:
         try:

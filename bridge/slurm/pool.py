@@ -49,7 +49,7 @@ class WorkerPool:
         self._idle: list[Worker] = []  # a stack: the worker used last has the warmest caches
         self._changed = threading.Condition()
         self._is_closed = False
-        self._start_failure: str | None = None  # why a worker could not be started
+        self.start_failure: str | None = None  # why a worker could not be started, the last time that was tried
 
     def start(self) -> None:
         """Start all workers at once and wait until each is ready.
@@ -59,11 +59,11 @@ class WorkerPool:
         for _ in range(self.size):
             threading.Thread(target=self._keep_one, daemon=True).start()
         with self._changed:
-            self._changed.wait_for(lambda: self._start_failure or len(self._idle) == self.size)
-            if self._start_failure is None:
+            self._changed.wait_for(lambda: self.start_failure or len(self._idle) == self.size)
+            if self.start_failure is None:
                 return
         self.close()
-        raise WorkerUnavailableError(self._start_failure)
+        raise WorkerUnavailableError(self.start_failure)
 
     @property
     def alive(self) -> int:
@@ -110,7 +110,8 @@ class WorkerPool:
                 raise OverloadedError("The bridge is stopping. Send this request again.")
             if not is_free or not deadline.remaining_seconds:  # sent in the last moment it would get no answer
                 self._changed.notify()  # the worker that this caller may have been woken for is another's
-                raise OverloadedError("Slurm was busy with other requests until the deadline. Send this one again.")
+                reason = self.start_failure or "Slurm was busy with other requests until the deadline"
+                raise OverloadedError(f"{reason}. Send this request again later.")
             worker = self._idle.pop()
             self._busy.append(worker)
             return worker
@@ -138,7 +139,7 @@ class WorkerPool:
             if not self._is_closed:
                 log.error("worker does not start", extra={"reason": worker})
             with self._changed:
-                self._start_failure = worker
+                self.start_failure = worker
                 self._changed.notify_all()
             time.sleep(RESTART_PAUSE_SECONDS)
 
@@ -146,6 +147,7 @@ class WorkerPool:
         with self._changed:
             if self._is_closed:
                 worker.process.kill()
+            self.start_failure = None
             self._idle.append(worker)
             self._changed.notify_all()  # callers, and `start`
         worker.process.join()

@@ -73,8 +73,8 @@ def test_a_job_that_the_controller_lost_is_submitted_again_and_once() -> None:
     time.sleep(0.3)
     gateway.crash()
     time.sleep(0.5)
-    queue = gateway.queue(Deadline.after(1)).jobs
-    assert [found.comment for found in queue] == [job.comment]
+    there = [gateway.find(job_id, Deadline.after(1)) for job_id in gateway.descriptors]
+    assert [found.comment for found in there if found is not None] == [job.comment]
     watch.close()
 
 

@@ -1,0 +1,127 @@
+"""How the service ends, and what it says when it cannot begin or loses its slurm.conf."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support.bridge_process import ROOT, Bridge, children_of, owned_folder, start_bridge
+from tests.support.private_slurm import PrivateSlurm
+from tests.support.samples import QAQC_BODY
+
+COMMAND = '["/bin/true", "main.py"]'
+
+
+@pytest.fixture
+def environment(slurm: PrivateSlurm, shared_folder: Path) -> dict[str, str]:
+    folder = shared_folder / f"output-{time.monotonic_ns()}"
+    return {
+        **slurm.environment,
+        "BRIDGE_OUTPUT_FOLDER": str(owned_folder(folder)),
+        "BRIDGE_PARSE__EXTRACTOR_COMMAND": COMMAND,
+        "BRIDGE_QAQC__EXTRACTOR_COMMAND": COMMAND,
+    }
+
+
+@pytest.fixture
+def bridge(shared_folder: Path, environment: dict[str, str]) -> Iterator[Bridge]:
+    """A bridge that the test ends."""
+    bridge = start_bridge(shared_folder, environment)
+    yield bridge
+    bridge.process.kill()
+    bridge.process.wait()
+
+
+@pytest.fixture
+def stalled(slurm: PrivateSlurm) -> Iterator[PrivateSlurm]:
+    """A Slurm whose controller does not answer."""
+    slurm.pause_controller()
+    yield slurm
+    slurm.resume_controller()
+
+
+def test_sigterm_lets_a_request_finish_and_refuses_the_next(bridge: Bridge, stalled: PrivateSlurm) -> None:
+    children = children_of(bridge.process.pid)
+    with ThreadPoolExecutor(1) as client:
+        waiting = client.submit(bridge.post, "/qaqc/run", QAQC_BODY)
+        time.sleep(1)
+        bridge.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        refused = bridge.post("/qaqc/run", QAQC_BODY)
+        stalled.resume_controller()
+        assert waiting.result().status == 202
+    assert (refused.status, refused.body["type"]) == (503, "urn:tsm-slurm-bridge:overloaded")
+    assert bridge.process.wait(10) == 0
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+@pytest.mark.usefixtures("stalled")
+def test_a_second_sigterm_ends_it_at_once(bridge: Bridge) -> None:
+    with ThreadPoolExecutor(1) as client:
+        waiting = client.submit(bridge.post, "/qaqc/run", QAQC_BODY)
+        time.sleep(1)
+        bridge.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert bridge.process.poll() is None
+        bridge.process.send_signal(signal.SIGTERM)
+        assert bridge.process.wait(5) == 0
+        with pytest.raises(OSError, match="without response"):
+            waiting.result()
+
+
+@pytest.mark.parametrize(
+    ("conf", "words"),
+    [
+        pytest.param(None, "slurm_conf_path: cannot read", id="missing"),
+        pytest.param("NodeName=\nthis is not a slurm.conf\n", "slurm_conf_path", id="broken"),
+    ],
+)
+def test_a_slurm_conf_that_cannot_be_used_is_one_line_at_the_start(
+    shared_folder: Path, environment: dict[str, str], conf: str | None, words: str
+) -> None:
+    path = shared_folder / f"slurm-{time.monotonic_ns()}.conf"
+    if conf is not None:
+        path.write_text(conf)
+    done = subprocess.run(
+        [sys.executable, "-m", "bridge", "serve"],
+        cwd=ROOT,
+        env={**os.environ, **environment, "BRIDGE_SLURM_CONF_PATH": str(path), "HOME": str(shared_folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    said = [line for line in done.stderr.splitlines() if line.startswith("slurm-bridge: ")]
+    assert len(said) == 1
+    assert words in said[0]
+
+
+def test_ready_tells_of_a_slurm_conf_that_went_missing(
+    slurm: PrivateSlurm, shared_folder: Path, environment: dict[str, str]
+) -> None:
+    path = shared_folder / "own-slurm.conf"
+    path.write_text(slurm.conf_path.read_text())
+    for name in ("nodes.conf", "cgroup.conf"):
+        (shared_folder / name).write_text((slurm.folder / name).read_text())
+    bridge = start_bridge(shared_folder, {**environment, "BRIDGE_SLURM_CONF_PATH": str(path)})
+    try:
+        assert bridge.get("/ready").status == 200
+        path.unlink()
+        for child in children_of(bridge.process.pid):
+            os.kill(child, signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while (ready := bridge.get("/ready")).status == 200 or "cannot" not in str(ready.body["checks"]["workers"]):
+            assert time.monotonic() < deadline, ready.body
+            time.sleep(0.2)
+        assert "cannot read" in ready.body["checks"]["workers"]["detail"]
+        assert bridge.get("/health").status == 200
+    finally:
+        bridge.process.kill()
+        bridge.process.wait()
