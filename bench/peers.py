@@ -14,7 +14,7 @@ from bridge.rendering import render_job_script
 from tests.support.bridge_process import ROOT, SERVICE_USER, children_of, owned_folder, running_bridge
 from tests.support.ports import free_port
 from tests.support.private_slurm import PrivateSlurm
-from tests.support.samples import QAQC_BODY
+from tests.support.samples import QAQC_BODY, of_each_kind
 
 EXTRACTOR_COMMAND = ("/usr/bin/python3", "/opt/extractor/main.py")
 START_SECONDS = 15.0
@@ -42,12 +42,10 @@ def bridge(slurm: PrivateSlurm, folder: Path) -> Iterator[Service]:
 
 def bridge_environment(slurm: PrivateSlurm, folder: Path) -> dict[str, str]:
     """What the bridge is told; everything else is its default."""
-    command = json.dumps(EXTRACTOR_COMMAND)
     return {
         **slurm.environment,
         "BRIDGE_OUTPUT_FOLDER": str(owned_folder(folder / "output")),
-        "BRIDGE_PARSE__EXTRACTOR_COMMAND": command,
-        "BRIDGE_QAQC__EXTRACTOR_COMMAND": command,
+        **of_each_kind("extractor_command", json.dumps(EXTRACTOR_COMMAND)),
     }
 
 

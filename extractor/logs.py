@@ -3,7 +3,6 @@
 import json
 import logging
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -74,14 +73,13 @@ def configure(redactor: Redactor, *, verbose: bool) -> None:
 class Progress:
     """Says now and then how far long work has come; short work stays silent."""
 
-    def __init__(self, what: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, what: str) -> None:
         """`what` takes the count: `"%s bytes received"`."""
         self._what = what
-        self._clock = clock
-        self._next = clock() + PROGRESS_INTERVAL_SECONDS
+        self._next = time.monotonic() + PROGRESS_INTERVAL_SECONDS
 
     def reached(self, count: int) -> None:
         """Log `count` if the last line is long enough ago."""
-        if self._clock() >= self._next:
-            self._next = self._clock() + PROGRESS_INTERVAL_SECONDS
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + PROGRESS_INTERVAL_SECONDS
             logger.info(self._what, f"{count:,}")

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -21,7 +21,7 @@ READ_TIMEOUT_SECONDS = 60.0
 CHUNK_BYTES = 1 << 20
 
 
-def check(uri: str, environment: Mapping[str, str] = os.environ) -> None:
+def check(uri: str) -> None:
     """Raise `ValueError`, with a reason that repeats nothing secret of `uri`, unless it can be a source."""
     try:
         parts = urlsplit(uri)
@@ -31,7 +31,7 @@ def check(uri: str, environment: Mapping[str, str] = os.environ) -> None:
     if parts.scheme not in _FETCHERS:
         raise ValueError(f"a source is one of {', '.join(f'{name}://' for name in _FETCHERS)}")
     if parts.scheme == "file":
-        if not file_roots(environment):
+        if not file_roots():
             raise ValueError(
                 f"file:// sources are not enabled; {FILE_ROOTS_VARIABLE} names the folders they may lie in"
             )
@@ -41,23 +41,23 @@ def check(uri: str, environment: Mapping[str, str] = os.environ) -> None:
         raise ValueError("the source names no host")
 
 
-def file_roots(environment: Mapping[str, str]) -> list[Path]:
+def file_roots() -> list[Path]:
     """The folders below which `file://` sources may lie: absolute paths, separated by colons."""
-    return [Path(root) for root in environment.get(FILE_ROOTS_VARIABLE, "").split(":") if root.startswith("/")]
+    return [Path(root) for root in os.environ.get(FILE_ROOTS_VARIABLE, "").split(":") if root.startswith("/")]
 
 
 @contextmanager
-def fetch(uri: str, environment: Mapping[str, str] = os.environ) -> Iterator[Path]:
+def fetch(uri: str) -> Iterator[Path]:
     """The source's content as a file that may be read while the context lasts.
 
     Raises:
         ExtractorError: the source cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="extractor-") as folder:
-        yield _FETCHERS[urlsplit(uri).scheme](uri, Path(folder) / "source", environment)
+        yield _FETCHERS[urlsplit(uri).scheme](uri, Path(folder) / "source")
 
 
-def _download(uri: str, destination: Path, environment: Mapping[str, str]) -> Path:
+def _download(uri: str, destination: Path) -> Path:
     shown = without_credentials(uri)
     progress = Progress("%s bytes received")
     received_bytes = 0
@@ -90,13 +90,13 @@ def _reason(error: requests.RequestException) -> str:
     return str(cause).splitlines()[0] if str(cause) else type(cause).__name__
 
 
-def _open_below_roots(uri: str, destination: Path, environment: Mapping[str, str]) -> Path:
+def _open_below_roots(uri: str, destination: Path) -> Path:
     try:
         # With symbolic links resolved: a link inside an enabled folder must not lead out of it.
         path = Path(unquote(urlsplit(uri).path)).resolve(strict=True)
     except OSError as error:
         raise ExtractorError(f"cannot read {without_credentials(uri)}: {error.strerror}") from error
-    if not any(path.is_relative_to(root.resolve()) for root in file_roots(environment)):
+    if not any(path.is_relative_to(root.resolve()) for root in file_roots()):
         raise ExtractorError(f"cannot read {without_credentials(uri)}: outside the folders of {FILE_ROOTS_VARIABLE}")
     if not path.is_file():
         raise ExtractorError(f"cannot read {without_credentials(uri)}: not a file")
@@ -105,7 +105,7 @@ def _open_below_roots(uri: str, destination: Path, environment: Mapping[str, str
     return path
 
 
-_FETCHERS: dict[str, Callable[[str, Path, Mapping[str, str]], Path]] = {
+_FETCHERS: dict[str, Callable[[str, Path], Path]] = {
     "http": _download,
     "https": _download,
     "file": _open_below_roots,

@@ -18,8 +18,8 @@ _RESULT = ("result_type", "result_number", "result_string")
 _VALUES = ["result_time", *_RESULT]
 
 
-def write(engine: Engine, thing: Thing, chunks: Iterable[list[Column]], origin: str) -> int:
-    """Store all observations of a file; returns how many the file had.
+def write(engine: Engine, thing: Thing, chunks: Iterable[list[Column]], origin: str) -> None:
+    """Store all observations of a file.
 
     Several jobs may write to the same thing at once. Where a file has a time twice in a column, the later row wins.
     """
@@ -30,7 +30,6 @@ def write(engine: Engine, thing: Thing, chunks: Iterable[list[Column]], origin: 
         else:
             count = _write_sqlite(connection, thing, chunks, origin)
     logger.info("%s observations stored for thing %s", f"{count:,}", thing.uuid)
-    return count
 
 
 def _counted(chunks: Iterable[list[Column]]) -> Iterator[list[Column]]:

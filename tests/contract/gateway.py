@@ -10,6 +10,7 @@ from bridge.deadline import Deadline
 from bridge.errors import ControllerUnreachableError, OutcomeUnknownError, SlurmRefusedError
 from bridge.slurm.gateway import Gateway
 from tests.support.samples import descriptor
+from tests.support.waiting import wait_until
 
 
 class Cluster(Protocol):
@@ -54,8 +55,9 @@ class GatewayContract:
         assert len(ids) == 5
         assert all(job_id.isdecimal() for job_id in ids)
 
-    def test_an_unknown_job_is_none(self, cluster: Cluster) -> None:
-        assert cluster.gateway.find("4000000", soon()) is None
+    @pytest.mark.parametrize("job_id", ["4000000", "4294967293"], ids=["unused", "largest"])
+    def test_an_unknown_job_is_none(self, cluster: Cluster, job_id: str) -> None:
+        assert cluster.gateway.find(job_id, soon()) is None
 
     def test_an_unknown_partition_is_refused_with_slurms_code(self, cluster: Cluster, tmp_path: Path) -> None:
         with pytest.raises(SlurmRefusedError) as caught:
@@ -63,21 +65,23 @@ class GatewayContract:
         assert caught.value.slurm_code == 2000
         assert "artition" in caught.value.slurm_message
 
-    def test_the_queue_tells_of_every_job(self, cluster: Cluster, tmp_path: Path) -> None:
+    def test_the_queue_tells_of_every_job_and_then_of_what_has_changed(self, cluster: Cluster, tmp_path: Path) -> None:
         submitted = {cluster.gateway.submit(descriptor(tmp_path), soon()) for _ in range(3)}
-        change = cluster.gateway.queue(soon())
-        assert change.is_full
-        assert submitted <= {job.job_id for job in change.jobs}
+        first = cluster.gateway.queue(soon())
+        assert first.is_full
+        assert submitted <= {job.job_id for job in first.jobs}
         later = cluster.gateway.submit(descriptor(tmp_path), soon())
-        change = cluster.gateway.queue(soon())
-        assert later in {job.job_id for job in change.jobs}
-        assert change.gone == ()
+        second = cluster.gateway.queue(soon())
+        assert not second.is_full
+        assert later in {job.job_id for job in second.jobs}
+        assert not set(second.jobs) & set(first.jobs)
+        assert second.gone == ()
 
     def test_a_cancelled_job_is_cancelled_and_may_be_again(self, cluster: Cluster, tmp_path: Path) -> None:
         job_id = cluster.gateway.submit(descriptor(tmp_path, script="#!/bin/sh\nsleep 60\n"), soon())
         for _ in range(2):
             cluster.gateway.cancel(job_id, soon())
-        assert wait_for_state(cluster.gateway, job_id, "CANCELLED")
+        wait_for_state(cluster.gateway, job_id, "CANCELLED")
         cluster.gateway.cancel("4000000", soon())
 
     def test_the_controller_has_started_before_now(self, cluster: Cluster) -> None:
@@ -100,7 +104,7 @@ class GatewayContract:
             cluster.gateway.submit(descriptor(tmp_path), Deadline.after(1.0))
         assert 0.9 < time.monotonic() - started_at < 2.0
         cluster.resume()
-        assert _wait_for_job(cluster.gateway, str(last + 1))
+        wait_until(lambda: cluster.gateway.find(str(last + 1), soon()), "the job that got no answer is there")
 
     def test_a_silent_controller_cannot_be_read(self, cluster: Cluster) -> None:
         cluster.pause()
@@ -122,21 +126,9 @@ class GatewayContract:
             cluster.gateway.submit(descriptor(tmp_path), soon())
 
 
-def wait_for_state(gateway: Gateway, job_id: str, state: str) -> bool:
-    """Whether the job gets into `state` within 10 s."""
-    deadline = soon(10)
-    while deadline.remaining_seconds:
-        job = gateway.find(job_id, soon())
-        if job is not None and job.state == state:
-            return True
+def wait_for_state(gateway: Gateway, job_id: str, state: str) -> None:
+    """Wait until the job is in `state`; says how it stood last where it does not get there."""
+    deadline = soon()
+    while (job := gateway.find(job_id, soon())) is None or job.state != state:
+        assert deadline.remaining_seconds, f"not {state}: {job}"
         time.sleep(0.1)
-    return False
-
-
-def _wait_for_job(gateway: Gateway, job_id: str) -> bool:
-    deadline = soon(10)
-    while deadline.remaining_seconds:
-        if gateway.find(job_id, soon()):
-            return True
-        time.sleep(0.1)
-    return False

@@ -1,6 +1,5 @@
 """From the POST to data in a datastore: real Slurm, real extractor, real file, real PostgreSQL and MQTT broker."""
 
-import json
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,9 +11,9 @@ import psycopg
 import pytest
 
 from tests.support import mosquitto, postgresql
-from tests.support.bridge_process import ROOT, Bridge, owned_folder, running_bridge
+from tests.support.bridge_process import ROOT, Bridge, running_bridge, service_environment
 from tests.support.private_slurm import PrivateSlurm
-from tests.support.samples import THING
+from tests.support.samples import THING, of_each_kind
 from tests.support.static_http import StaticHttp, serving
 
 EXTRACTOR_PYTHON = "/opt/extractor/bin/python"
@@ -38,16 +37,15 @@ def source() -> Iterator[StaticHttp]:
 
 @pytest.fixture(scope="module")
 def bridge(slurm: PrivateSlurm, broker: mosquitto.Mosquitto, shared_folder: Path) -> Iterator[Bridge]:
-    command = json.dumps([EXTRACTOR_PYTHON, str(ROOT / "extractor" / "main.py")])
-    environment = {
-        **slurm.environment,
-        "BRIDGE_OUTPUT_FOLDER": str(owned_folder(shared_folder / "output")),
-        "BRIDGE_PARSE__EXTRACTOR_COMMAND": command,
-        "BRIDGE_QAQC__EXTRACTOR_COMMAND": command,
-        "MQTT_BROKER": broker.address,
-        "MQTT_USER": broker.user,
-        "MQTT_PASSWORD": broker.password,
-    }
+    environment = service_environment(
+        slurm,
+        shared_folder,
+        [EXTRACTOR_PYTHON, str(ROOT / "extractor" / "main.py")],
+        **of_each_kind("memory_mib", "1024"),
+        MQTT_BROKER=broker.address,
+        MQTT_USER=broker.user,
+        MQTT_PASSWORD=broker.password,
+    )
     with running_bridge(shared_folder, environment) as bridge:
         yield bridge
 
@@ -89,8 +87,8 @@ def run(bridge: Bridge, path: str, **body: str) -> dict[str, Any]:
     return bridge.wait_until_finished(answer.body["job_id"], seconds=120)
 
 
-def output_of(job: dict[str, Any], shared_folder: Path, ending: str = "err") -> str:
-    return (shared_folder / "output" / f"{job['kind']}-{job['job_id']}.{ending}").read_text()
+def errors_of(job: dict[str, Any], shared_folder: Path) -> str:
+    return (shared_folder / "output" / f"{job['kind']}-{job['job_id']}.err").read_text()
 
 
 def test_a_file_is_parsed_checked_and_announced(
@@ -104,7 +102,7 @@ def test_a_file_is_parsed_checked_and_announced(
     parse = {"parser": "CsvParser", "target": uri, "source": source.url("sf-temps.csv", "X-Amz-Signature=canary")}
     with mosquitto.subscribed(broker) as messages:
         job = run(bridge, "/extractor/run", **parse)
-        assert job["state"] == "COMPLETED", output_of(job, shared_folder)
+        assert job["state"] == "COMPLETED", errors_of(job, shared_folder)
         messages.wait_for(lambda topic, message: topic == "data_parsed" and message["thing_uuid"] == THING)
         assert messages.on("data_parsed") == [{"thing_uuid": THING, "db_uri": uri}]
         assert messages.on(f"logging/{THING}")
@@ -113,13 +111,13 @@ def test_a_file_is_parsed_checked_and_announced(
     assert count("SELECT count(*) FROM observation WHERE result_quality IS NOT NULL") == 0
 
     job = run(bridge, "/qaqc/run", target=uri)
-    assert job["state"] == "COMPLETED", output_of(job, shared_folder)
+    assert job["state"] == "COMPLETED", errors_of(job, shared_folder)
     assert count("SELECT count(*) FROM observation WHERE result_quality IS NULL") == 0
     assert count(labelled_as_flagged("result_number < 46 OR result_number > 65")) == OUTSIDE
     assert count(labelled_as_flagged("result_number BETWEEN 46 AND 65")) == 0
 
     job = run(bridge, "/extractor/run", **parse)
-    assert job["state"] == "COMPLETED", output_of(job, shared_folder)
+    assert job["state"] == "COMPLETED", errors_of(job, shared_folder)
     assert count("SELECT count(*) FROM observation") == OBSERVATIONS
     assert not [path for path in (shared_folder / "output").glob("*.[oe][ur][tr]") if "canary" in path.read_text()]
 
@@ -150,7 +148,7 @@ def test_a_job_that_cannot_work_says_why(
     job = run(bridge, "/extractor/run", **body)
     assert (job["state"], job["exit_code"]) == ("FAILED", exit_code)
     assert job["explanation"] == f"failed with exit code {exit_code}: its standard error says why"
-    said = output_of(job, shared_folder)
+    said = errors_of(job, shared_folder)
     assert line in said
     assert "Traceback" not in said
     assert "canary" not in said

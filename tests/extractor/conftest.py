@@ -1,6 +1,5 @@
-"""These tests run in the extractor's own environment; elsewhere they are left out, and the report says so."""
+"""Datastores, a broker and a file server. These tests run in the extractor's own environment."""
 
-import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,16 +8,7 @@ import pytest
 
 from tests.support import mosquitto, postgresql, static_http
 
-_INSTALLED = importlib.util.find_spec("saqc") is not None
 _HOW_TO_RUN = "sudo ./container/test runs them"
-
-collect_ignore_glob = [] if _INSTALLED else ["test_*.py"]
-
-
-def pytest_report_header() -> list[str]:
-    if _INSTALLED:
-        return []
-    return [f"left out: tests/extractor (SaQC is not installed here); {_HOW_TO_RUN}"]
 
 
 @pytest.fixture(scope="session")

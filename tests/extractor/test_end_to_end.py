@@ -28,10 +28,10 @@ def annotations(target: str) -> list[str | None]:
     return [quality and quality["annotation"] for quality in things.observations(target)["result_quality"]]
 
 
-def day(files: Path, name: str = "day.csv", **values: Any) -> None:
-    """A file of hourly values, one column a keyword."""
+def day(files: Path, **values: Any) -> None:
+    """`day.csv`, a file of hourly values, one column a keyword."""
     hours = pd.date_range("2026-01-01", periods=len(next(iter(values.values()))), freq="h")
-    pd.DataFrame({"time": hours, **values}).to_csv(files / name, index=False, date_format="%Y-%m-%d %H:%M:%S")
+    pd.DataFrame({"time": hours, **values}).to_csv(files / "day.csv", index=False, date_format="%Y-%m-%d %H:%M:%S")
 
 
 def test_a_year_is_parsed_checked_and_parsed_again(target: str, files: Path, http: StaticHttp) -> None:

@@ -52,11 +52,11 @@ class Done:
 Run = Callable[..., Done]
 
 
-def add(target: str, properties: dict[str, Any] | None, uuid: str = UUID_TEXT, name: str = "station") -> None:
-    """Make a thing in a datastore."""
+def add(target: str, properties: dict[str, Any] | None) -> None:
+    """Make the thing in a datastore."""
     engine = store.connect(target)
     store.create_tables(engine)
-    store.add_thing(engine, UUID(uuid), name, properties)
+    store.add_thing(engine, UUID(UUID_TEXT), "station", properties)
 
 
 def observations(target: str) -> pd.DataFrame:

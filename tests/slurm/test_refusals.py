@@ -9,7 +9,7 @@ import pytest
 
 from bridge.slurm import errors
 from tests.support.accounting import ACCOUNT, running_accounting
-from tests.support.bridge_process import Answer, owned_folder, running_bridge
+from tests.support.bridge_process import Answer, running_bridge, service_environment
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import QAQC_BODY
 
@@ -37,19 +37,14 @@ def slurm(shared_folder: Path) -> Iterator[PrivateSlurm]:
 @pytest.fixture
 def answers(slurm: PrivateSlurm, shared_folder: Path) -> Iterator[Callable[..., Answer]]:
     """Submits a job of a kind with these settings, and returns the answer."""
-    environment = {
-        **slurm.environment,
-        "BRIDGE_QAQC__EXTRACTOR_COMMAND": '["/bin/true", "main.py"]',
-        "BRIDGE_PARSE__EXTRACTOR_COMMAND": '["/bin/true", "main.py"]',
-    }
     with ExitStack() as bridges:
 
         def submit(**settings: object) -> Answer:
             folder = shared_folder / f"bridge-{time.monotonic_ns()}"
             folder.mkdir()
             own = {f"BRIDGE_QAQC__{name.upper()}": str(value) for name, value in settings.items()}
-            common = {"BRIDGE_OUTPUT_FOLDER": str(owned_folder(folder / "output")), "BRIDGE_QAQC__MEMORY_MIB": "10"}
-            bridge = bridges.enter_context(running_bridge(folder, {**environment, **common, **own}))
+            environment = service_environment(slurm, folder, ["/bin/true", "main.py"], **own)
+            bridge = bridges.enter_context(running_bridge(folder, environment))
             return bridge.post("/qaqc/run", QAQC_BODY)
 
         yield submit

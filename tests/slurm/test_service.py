@@ -1,6 +1,7 @@
 """The service as a whole, on a real Slurm, with a stand-in for the extractor: what clients and admins see of it."""
 
 import json
+import re
 import socket
 import time
 import urllib.request
@@ -11,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.bridge_process import Bridge, children_of, owned_folder, running_bridge, start_bridge
+from tests.support.bridge_process import Bridge, children_of, running_bridge, service_environment, start_bridge
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import PARSE_BODY, QAQC_BODY, THING
+from tests.support.waiting import wait_until
 
 # What the parser's name tells the stand-in to do. It prints its arguments first, as some extractors do.
 STAND_IN = """
@@ -28,24 +30,16 @@ match command:
 
 
 @pytest.fixture(scope="module")
-def service_environment(slurm: PrivateSlurm, shared_folder: Path) -> dict[str, str]:
+def environment(slurm: PrivateSlurm, shared_folder: Path) -> dict[str, str]:
     stand_in = shared_folder / "extractor.py"
     stand_in.write_text(STAND_IN)
-    command = json.dumps(["/usr/bin/python3", str(stand_in)])
-    return {
-        **slurm.environment,
-        "BRIDGE_OUTPUT_FOLDER": str(owned_folder(shared_folder / "output")),
-        "BRIDGE_PARSE__EXTRACTOR_COMMAND": command,
-        "BRIDGE_QAQC__EXTRACTOR_COMMAND": command,
-        "BRIDGE_PARSE__MEMORY_MIB": "10",
-        "BRIDGE_QAQC__MEMORY_MIB": "10",
-        "BRIDGE_REQUEST_TIMEOUT_SECONDS": "4",
-    }
+    command = ["/usr/bin/python3", str(stand_in)]
+    return service_environment(slurm, shared_folder, command, BRIDGE_REQUEST_TIMEOUT_SECONDS="4")
 
 
 @pytest.fixture(scope="module")
-def bridge(shared_folder: Path, service_environment: dict[str, str]) -> Iterator[Bridge]:
-    with running_bridge(shared_folder, service_environment) as bridge:
+def bridge(shared_folder: Path, environment: dict[str, str]) -> Iterator[Bridge]:
+    with running_bridge(shared_folder, environment) as bridge:
         yield bridge
 
 
@@ -168,9 +162,7 @@ def test_bad_bodies_make_no_job(
     assert queue_length(slurm) == before
 
 
-def test_no_secret_shows_anywhere(
-    slurm: PrivateSlurm, shared_folder: Path, service_environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_no_secret_shows_anywhere(slurm: PrivateSlurm, shared_folder: Path, environment: dict[str, str]) -> None:
     """Canaries in the database's password, in the source's signature and in the MQTT password; a log at debug level."""
     body = {
         **PARSE_BODY,
@@ -179,15 +171,16 @@ def test_no_secret_shows_anywhere(
         "source": "https://user:canary@host/file?signature=canary",
     }
     mqtt = {"MQTT_BROKER": "127.0.0.1:1", "MQTT_USER": "user", "MQTT_PASSWORD": "canary", "VERBOSE": "1"}
-    with running_bridge(shared_folder, {**service_environment, **mqtt}) as bridge:
-        job_id = bridge.post("/extractor/run", body).body["job_id"]
+    with running_bridge(shared_folder, {**environment, **mqtt}) as bridge:
+        submitted = bridge.post("/extractor/run", body).body
+        job_id = submitted["job_id"]
         bridge.wait_for(job_id, lambda job: job["state"] == "RUNNING")
         output = shared_folder / "output" / f"parse-{job_id}.out"
         wait_until(lambda: output.exists() and "canary" in output.read_text(), "the stand-in prints its arguments")
         seen_by_others = {
             "scontrol": slurm.run("scontrol", "show", "--details", "job", job_id),
             "squeue": slurm.run("squeue", "--format=%all", "--states=all"),
-            "squeue --json": slurm.run("squeue", "--Format=:5000", "--states=all"),
+            "squeue --json": slurm.run("squeue", "--json", "--states=all"),
             "script": slurm.run("scontrol", "write", "batch_script", job_id, "-"),
             "processes": command_lines(),
             "answer": json.dumps([bridge.get(f"/jobs/{job_id}").body, bridge.get("/ready").body]),
@@ -201,9 +194,12 @@ def test_no_secret_shows_anywhere(
             "log": bridge.log,
         }
         slurm.run("scancel", job_id)
+    for listing in ("scontrol", "squeue", "squeue --json"):
+        # The request's id stands in the job's comment, and nothing else looks like it.
+        assert {job_id, submitted["request_id"]} <= set(re.findall(r"\w+", seen_by_others[listing])), listing
     assert "python3" in seen_by_others["processes"]
     assert "#!/bin/bash" in seen_by_others["script"]
-    assert '"level": "info"' in seen_by_others["log"]
+    assert '"level":"info"' in seen_by_others["log"]
     assert [where for where, text in seen_by_others.items() if "canary" in text] == []
     assert output.stat().st_mode & 0o777 == 0o600
 
@@ -255,17 +251,15 @@ def test_bad_http_gets_a_problem_too(bridge: Bridge, request_line: str, status: 
     assert json.loads(body)["type"] == f"urn:tsm-slurm-bridge:{problem_type}"
 
 
-def test_a_restarted_bridge_knows_its_jobs(
-    shared_folder: Path, service_environment: dict[str, str], slurm: PrivateSlurm
-) -> None:
-    with running_bridge(shared_folder, service_environment) as first:
+def test_a_restarted_bridge_knows_its_jobs(shared_folder: Path, environment: dict[str, str]) -> None:
+    with running_bridge(shared_folder, environment) as first:
         job_id = first.post("/extractor/run", PARSE_BODY).body["job_id"]
-    with running_bridge(shared_folder, service_environment) as second:
+    with running_bridge(shared_folder, environment) as second:
         assert second.wait_until_finished(job_id)["succeeded"]
 
 
-def test_a_killed_bridge_leaves_no_process(shared_folder: Path, service_environment: dict[str, str]) -> None:
-    bridge = start_bridge(shared_folder, service_environment)
+def test_a_killed_bridge_leaves_no_process(shared_folder: Path, environment: dict[str, str]) -> None:
+    bridge = start_bridge(shared_folder, environment)
     children = children_of(bridge.process.pid)
     assert len(children) >= 5
     bridge.process.kill()
@@ -273,8 +267,8 @@ def test_a_killed_bridge_leaves_no_process(shared_folder: Path, service_environm
     wait_until(lambda: not [pid for pid in children if Path(f"/proc/{pid}").exists()], "no process is left")
 
 
-def test_slurms_refusal_is_the_operators_to_mend(shared_folder: Path, service_environment: dict[str, str]) -> None:
-    with running_bridge(shared_folder, {**service_environment, "BRIDGE_PARSE__PARTITION": "nowhere"}) as bridge:
+def test_slurms_refusal_is_the_operators_to_mend(shared_folder: Path, environment: dict[str, str]) -> None:
+    with running_bridge(shared_folder, {**environment, "BRIDGE_PARSE__PARTITION": "nowhere"}) as bridge:
         answer = bridge.post("/extractor/run", PARSE_BODY)
         assert (answer.status, answer.body["type"]) == (502, "urn:tsm-slurm-bridge:slurm-refused")
         assert (answer.body["code"], answer.body["retryable"]) == (2000, False)
@@ -291,13 +285,6 @@ def timed(action: Callable[[], Any]) -> tuple[float, Any]:
     started_at = time.monotonic()
     result = action()
     return time.monotonic() - started_at, result
-
-
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
 
 
 def command_lines() -> str:

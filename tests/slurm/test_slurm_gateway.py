@@ -12,9 +12,10 @@ import pytest
 from bridge.deadline import Deadline
 from bridge.errors import SlurmRefusedError
 from bridge.slurm.gateway import Gateway, SlurmGateway
-from tests.contract.gateway import GatewayContract
+from tests.contract.gateway import GatewayContract, wait_for_state
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import descriptor
+from tests.support.waiting import wait_until
 
 
 class SlurmCluster:
@@ -74,7 +75,7 @@ def test_every_field_of_a_descriptor_reaches_slurm(slurm: PrivateSlurm, gateway:
 
 
 def test_the_jobs_environment_is_the_descriptors_and_nothing_of_the_services(
-    slurm: PrivateSlurm, gateway: SlurmGateway, shared_folder: Path
+    gateway: SlurmGateway, shared_folder: Path
 ) -> None:
     output = shared_folder / "environment.out"
     job = descriptor(
@@ -84,14 +85,12 @@ def test_the_jobs_environment_is_the_descriptors_and_nothing_of_the_services(
         stdout_path=str(output),
     )
     job_id = gateway.submit(job, Deadline.after(20))
-    deadline = Deadline.after(30)
-    while (snapshot := gateway.find(job_id, deadline)) is None or snapshot.state != "COMPLETED":
-        assert deadline.remaining_seconds, snapshot
-        time.sleep(0.1)
+    wait_for_state(gateway, job_id, "COMPLETED")
     foreign = set(os.environ) - {"PATH", "HOME", "PWD", "SHELL", "USER", "TMPDIR", "SLURM_CONF", "LC_ALL", "HOSTNAME"}
     names = set(output.read_text().split())
     assert "MINE" in names
     assert not names & foreign
+    assert "SLURM_JWT" not in names  # the worker's own, by which it signs
     assert output.stat().st_mode & 0o777 == 0o600
 
 
@@ -133,10 +132,7 @@ def test_killed_workers_are_replaced_and_their_successors_submit(gateway: SlurmG
         child.kill()
         child.join()
     assert gateway.submit(descriptor(tmp_path), Deadline.after(20)).isdecimal()
-    deadline = Deadline.after(20)
-    while gateway.workers().alive < 2:
-        assert deadline.remaining_seconds
-        time.sleep(0.05)
+    wait_until(lambda: gateway.workers().alive == gateway.workers().wanted, "all workers are back")
 
 
 def test_no_worker_outlives_the_gateway(slurm: PrivateSlurm, gateway: SlurmGateway, tmp_path: Path) -> None:
@@ -147,13 +143,10 @@ def test_no_worker_outlives_the_gateway(slurm: PrivateSlurm, gateway: SlurmGatew
     finally:
         slurm.resume_controller()
     gateway.close()
-    deadline = Deadline.after(10)
-    while active_children():
-        assert deadline.remaining_seconds, active_children()
-        time.sleep(0.05)
+    wait_until(lambda: not active_children(), "no worker is left")
 
 
-def test_signals_for_the_group_leave_workers_to_their_parent(gateway: SlurmGateway, tmp_path: Path) -> None:
+def test_signals_for_the_group_leave_workers_to_their_parent(gateway: SlurmGateway) -> None:
     for child in active_children():
         os.kill(child.pid or 0, signal.SIGINT)
         os.kill(child.pid or 0, signal.SIGTERM)

@@ -11,22 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.bridge_process import ROOT, Bridge, children_of, owned_folder, start_bridge
+from tests.support.bridge_process import ROOT, Bridge, children_of, service_environment, start_bridge
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import QAQC_BODY
-
-COMMAND = '["/bin/true", "main.py"]'
 
 
 @pytest.fixture
 def environment(slurm: PrivateSlurm, shared_folder: Path) -> dict[str, str]:
-    folder = shared_folder / f"output-{time.monotonic_ns()}"
-    return {
-        **slurm.environment,
-        "BRIDGE_OUTPUT_FOLDER": str(owned_folder(folder)),
-        "BRIDGE_PARSE__EXTRACTOR_COMMAND": COMMAND,
-        "BRIDGE_QAQC__EXTRACTOR_COMMAND": COMMAND,
-    }
+    folder = shared_folder / f"service-{time.monotonic_ns()}"
+    folder.mkdir()
+    return service_environment(slurm, folder, ["/bin/true", "main.py"])
 
 
 @pytest.fixture

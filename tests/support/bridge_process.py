@@ -3,18 +3,21 @@
 import json
 import os
 import pwd
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
 from typing import Any
+
+from tests.support.ports import free_port
+from tests.support.private_slurm import PrivateSlurm
+from tests.support.samples import of_each_kind
 
 ROOT = Path(__file__).parents[2]
 SERVICE_USER = "sontsm"
@@ -100,6 +103,19 @@ def start_bridge(folder: Path, environment: Mapping[str, str], *arguments: str, 
     return bridge
 
 
+def service_environment(
+    slurm: PrivateSlurm, folder: Path, extractor_command: Sequence[str], **more: str
+) -> dict[str, str]:
+    """The variables of a service on `slurm` with small jobs; they write to `folder`/output, which is made."""
+    return {
+        **slurm.environment,
+        "BRIDGE_OUTPUT_FOLDER": str(owned_folder(folder / "output")),
+        **of_each_kind("extractor_command", json.dumps(extractor_command)),
+        **of_each_kind("memory_mib", "10"),
+        **more,
+    }
+
+
 @contextmanager
 def running_bridge(folder: Path, environment: Mapping[str, str], *arguments: str) -> Iterator[Bridge]:
     """See `start_bridge`. Leaving the context stops it with SIGTERM, and insists that it ends well."""
@@ -115,10 +131,12 @@ def running_bridge(folder: Path, environment: Mapping[str, str], *arguments: str
 
 
 def children_of(pid: int) -> list[int]:
-    """The process ids of a process's children."""
-    children = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        children += [int(child) for child in (task / "children").read_text().split()]
+    """The process ids of a process's children; none where it has ended."""
+    children: list[int] = []
+    with suppress(FileNotFoundError, ProcessLookupError):  # it ends meanwhile
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):  # the thread does
+                children += [int(child) for child in (task / "children").read_text().split()]
     return children
 
 
@@ -141,9 +159,3 @@ def _wait_until_healthy(bridge: Bridge) -> None:
         assert bridge.process.poll() is None, f"the bridge did not start:\n{bridge.log}"
         assert time.monotonic() < deadline, f"the bridge does not answer ({last}):\n{bridge.log}"
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as chosen:
-        port: int = chosen.getsockname()[1]
-        return port

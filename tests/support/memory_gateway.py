@@ -20,13 +20,15 @@ class MemoryGateway:
     def __init__(self) -> None:
         self.descriptors: dict[str, JobDescriptor] = {}
         self._snapshots: dict[str, JobSnapshot] = {}
+        self._told: dict[str, JobSnapshot] | None = None
         self.is_paused = False
         self.is_dead = False
         self._booted_at = int(time.time())
 
     def submit(self, descriptor: JobDescriptor, deadline: Deadline) -> str:
         """See `Gateway`. A paused controller executes what it was sent all the same."""
-        self._contact()
+        if self.is_dead:
+            raise submission_error(*CONNECT_FAILURE)
         if descriptor.partition not in (None, PARTITION):
             raise submission_error(*INVALID_PARTITION)
         job_id = str(len(self.descriptors) + 1)
@@ -39,16 +41,17 @@ class MemoryGateway:
 
     def find(self, job_id: str, deadline: Deadline) -> JobSnapshot | None:
         """See `Gateway`."""
-        self._contact()
-        if self.is_paused:
-            time.sleep(deadline.remaining_seconds)
-            raise reading_error(*NO_ANSWER)
+        self._read(deadline)
         return self._snapshots.get(job_id)
 
     def queue(self, deadline: Deadline) -> QueueChange:
         """See `Gateway`."""
-        self.find("", deadline)
-        return QueueChange(is_full=True, jobs=tuple(self._snapshots.values()), gone=())
+        self._read(deadline)
+        told, self._told = self._told, dict(self._snapshots)
+        if told is None:
+            return QueueChange(is_full=True, jobs=tuple(self._told.values()), gone=())
+        changed = tuple(job for job_id, job in self._told.items() if told.get(job_id) != job)
+        return QueueChange(is_full=False, jobs=changed, gone=tuple(told.keys() - self._told.keys()))
 
     def cancel(self, job_id: str, deadline: Deadline) -> None:
         """See `Gateway`."""
@@ -57,17 +60,17 @@ class MemoryGateway:
 
     def booted_at(self, deadline: Deadline) -> int:
         """See `Gateway`."""
-        self.find("", deadline)
+        self._read(deadline)
         return self._booted_at
 
     def ping(self, deadline: Deadline) -> tuple[ControllerPing, ...]:
         """See `Gateway`."""
-        self.find("", deadline)
+        self._read(deadline)
         return (ControllerPing("memory", is_responding=True),)
 
     def workers(self) -> WorkerCount:
         """See `Gateway`."""
-        return WorkerCount(wanted=1, alive=1)
+        return WorkerCount(wanted=1, alive=1, failure=None)
 
     def crash(self) -> None:
         """Start again without the jobs, as a controller that had saved none of them."""
@@ -79,9 +82,12 @@ class MemoryGateway:
         fields = {name: getattr(self._snapshots[job_id], name) for name in JobSnapshot.__dataclass_fields__}
         self._snapshots[job_id] = JobSnapshot(**{**fields, **changes})
 
-    def _contact(self) -> None:
+    def _read(self, deadline: Deadline) -> None:
         if self.is_dead:
-            raise submission_error(*CONNECT_FAILURE)
+            raise reading_error(*CONNECT_FAILURE)
+        if self.is_paused:
+            time.sleep(deadline.remaining_seconds)
+            raise reading_error(*NO_ANSWER)
 
 
 def _pending(job_id: str, descriptor: JobDescriptor) -> JobSnapshot:

@@ -19,7 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from tests.support.postgresql import free_port
+from tests.support.ports import free_port
 
 READY_TIMEOUT_SECONDS = 15.0
 STOP_TIMEOUT_SECONDS = 10.0
@@ -139,8 +139,8 @@ class Subscriber:
 
 
 @contextmanager
-def subscribed(broker: Mosquitto, topic: str = "#") -> Iterator[Subscriber]:
-    """A subscriber that is certain to get all that is published on `topic` while the context lasts."""
+def subscribed(broker: Mosquitto) -> Iterator[Subscriber]:
+    """A subscriber that is certain to get all that is published while the context lasts."""
     subscriber = Subscriber()
     ready = threading.Event()
     client = Client(CallbackAPIVersion.VERSION2)
@@ -149,7 +149,7 @@ def subscribed(broker: Mosquitto, topic: str = "#") -> Iterator[Subscriber]:
     def on_connect(
         client: Client, _data: Any, _flags: ConnectFlags, _reason: ReasonCode, _properties: Properties | None
     ) -> None:
-        client.subscribe(topic, qos=1)
+        client.subscribe("#", qos=1)
 
     def on_subscribe(
         _client: Client, _data: Any, _message_id: int, _reasons: list[ReasonCode], _properties: Properties | None

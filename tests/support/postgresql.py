@@ -3,7 +3,6 @@
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
+
+from tests.support.ports import free_port
 
 READY_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 15.0
@@ -43,9 +44,9 @@ class PostgreSQL:
     user: str
     password: str
 
-    def uri(self, database: str = "postgres", *, scheme: str = "postgresql") -> str:
-        """`scheme://user:password@127.0.0.1:port/database`."""
-        return f"{scheme}://{self.user}:{self.password}@127.0.0.1:{self.port}/{database}"
+    def uri(self, database: str = "postgres") -> str:
+        """`postgresql://user:password@127.0.0.1:port/database`."""
+        return f"postgresql://{self.user}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def create_database(self) -> str:
         """Make an empty database; returns its name."""
@@ -53,14 +54,6 @@ class PostgreSQL:
         with psycopg.connect(self.uri(), autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return name
-
-
-def free_port() -> int:
-    """A TCP port that nobody listens on at the moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextmanager

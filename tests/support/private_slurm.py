@@ -7,13 +7,14 @@ import os
 import re
 import secrets
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.support.ports import free_ports
 
 SLURM_CONF = Path(__file__).resolve().parents[2] / "slurm.conf"
 DEFAULT_PARTITIONS = ("PartitionName=normal Default=YES Nodes=ALL State=UP MaxTime=INFINITE",)
@@ -180,7 +181,7 @@ class PrivateSlurm:
                 key.touch(mode=0o600)
                 key.write_bytes(secrets.token_bytes(1024))
         (self.folder / "cgroup.conf").write_text("CgroupPlugin=disabled\n")
-        controller_port, *node_ports = _free_ports(1 + self._nodes)
+        controller_port, *node_ports = free_ports(1 + self._nodes)
         (self.folder / "nodes.conf").write_text(
             "".join(
                 f"NodeName=n{number} NodeAddr=127.0.0.1 Port={port} CPUs={self._cpus} RealMemory={NODE_MEMORY_MIB}\n"
@@ -284,16 +285,6 @@ def _changed(conf: str, parameters: Mapping[str, str], partitions: Sequence[str]
     kept = [line for line in conf.splitlines() if not re.match(rf"\s*({replaced})\s*=", line, re.IGNORECASE)]
     # Partitions come last: they name nodes, which are included above.
     return "\n".join([*kept, *(f"{name}={value}" for name, value in parameters.items()), *partitions, ""])
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on now; all are held until all are chosen, so they differ."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [chosen.getsockname()[1] for chosen in sockets]
-    finally:
-        for chosen in sockets:
-            chosen.close()
 
 
 def _require_enterable(folder: Path) -> None:

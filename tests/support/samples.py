@@ -5,9 +5,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from bridge.comments import JobComment
-from bridge.settings import KindSettings, Settings
+from bridge.settings import PREFIX, KindSettings, Settings
 from bridge.slurm.messages import JobDescriptor
 
+KINDS = tuple(name for name, field in Settings.model_fields.items() if field.annotation is KindSettings)
 THING = "ce2b4fb6-d9de-11eb-a236-125e5a40a845"
 OUTPUT_FOLDER = Path("/work/sontsm")
 PARSE_BODY = {
@@ -22,7 +23,12 @@ QAQC_BODY = {"target": "postgresql://tsm:secret@db.example/tsm", "thing_uuid": T
 def settings(**changes: Any) -> Settings:
     """Settings that need nothing from outside."""
     kind = KindSettings(extractor_command=("/opt/extractor/bin/python", "/opt/extractor/main.py"))
-    return Settings(**{"parse": kind, "qaqc": kind, **changes})
+    return Settings(**{**dict.fromkeys(KINDS, kind), **changes})
+
+
+def of_each_kind(setting: str, value: str) -> dict[str, str]:
+    """Variables that set `setting` to `value` for every kind of job."""
+    return {f"{PREFIX}{kind}__{setting}".upper(): value for kind in KINDS}
 
 
 def descriptor(output_folder: Path, **changes: Any) -> JobDescriptor:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from bridge.settings import PREFIX, KindSettings, Settings
+from tests.support.samples import KINDS, of_each_kind
 
 
 def settings_table() -> str:
@@ -26,7 +27,7 @@ def _rows(model: type[BaseModel]) -> Iterator[str]:
 
 def _names(model: type[BaseModel], name: str, field: FieldInfo) -> tuple[str, str]:
     if model is KindSettings:
-        return f"parse.{name}`, `qaqc.{name}", f"{PREFIX}PARSE__{name.upper()}`, `{PREFIX}QAQC__{name.upper()}"
+        return "`, `".join(f"{kind}.{name}" for kind in KINDS), "`, `".join(of_each_kind(name, ""))
     return name, name.upper() if field.validation_alias else PREFIX + name.upper()
 
 

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,10 +12,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class StaticHttp:
-    """A running server, and the paths (with query strings) that were asked of it."""
+    """A running server."""
 
     port: int
-    requests: list[str] = field(default_factory=list)
 
     def url(self, name: str, query: str = "") -> str:
         """The URL of a file in the served folder."""
@@ -23,15 +22,6 @@ class StaticHttp:
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    def __init__(self, *arguments: Any, requests: list[str], **keywords: Any) -> None:
-        self._requests = requests
-        super().__init__(*arguments, **keywords)
-
-    def do_GET(self) -> None:
-        """Note the path, then answer with the file."""
-        self._requests.append(self.path)
-        super().do_GET()
-
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is http.server's
         """Keep the tests' output free of access lines."""
 
@@ -39,13 +29,12 @@ class _Handler(SimpleHTTPRequestHandler):
 @contextmanager
 def serving(folder: Path) -> Iterator[StaticHttp]:
     """Serve the files in `folder` while the context lasts."""
-    requests: list[str] = []
-    handler = partial(_Handler, directory=str(folder), requests=requests)
+    handler = partial(_Handler, directory=str(folder))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
-            yield StaticHttp(server.server_port, requests)
+            yield StaticHttp(server.server_port)
         finally:
             server.shutdown()
             thread.join()

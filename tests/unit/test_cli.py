@@ -12,15 +12,15 @@ import pytest
 from bridge import cli, server
 from bridge.logs import JsonFormatter, request_id_var
 from bridge.settings import Settings
+from tests.support.samples import of_each_kind
 
-COMMAND = '["/opt/python", "/opt/main.py"]'
-KINDS = {"BRIDGE_PARSE__EXTRACTOR_COMMAND": COMMAND, "BRIDGE_QAQC__EXTRACTOR_COMMAND": COMMAND}
+EXTRACTOR = of_each_kind("extractor_command", '["/opt/python", "/opt/main.py"]')
 
 
 def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "bridge", *arguments],
-        env={**os.environ, **KINDS, "HOME": str(folder), **variables},
+        env={**os.environ, **EXTRACTOR, "HOME": str(folder), **variables},
         capture_output=True,
         text=True,
         timeout=30,
@@ -45,7 +45,7 @@ def test_it_refuses_to_start_and_says_why(tmp_path: Path, variables: dict[str, s
 
 
 def test_the_options_that_existing_installations_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in KINDS.items():
+    for name, value in EXTRACTOR.items():
         monkeypatch.setenv(name, value)
     served: list[Settings] = []
     monkeypatch.setattr(server, "serve", served.append)

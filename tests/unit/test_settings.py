@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bridge.settings import KindSettings, Settings, SettingsError, load_settings
+from tests.support.samples import of_each_kind
 
 COMMAND = '["/opt/python", "/opt/main.py"]'
 
@@ -13,8 +14,8 @@ COMMAND = '["/opt/python", "/opt/main.py"]'
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("BRIDGE_CONFIG_FILE", "MQTT_BROKER", "MQTT_USER", "MQTT_PASSWORD", "VERBOSE"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("BRIDGE_PARSE__EXTRACTOR_COMMAND", COMMAND)
-    monkeypatch.setenv("BRIDGE_QAQC__EXTRACTOR_COMMAND", COMMAND)
+    for name, value in of_each_kind("extractor_command", COMMAND).items():
+        monkeypatch.setenv(name, value)
 
 
 def config_file(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
