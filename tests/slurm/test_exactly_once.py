@@ -218,9 +218,7 @@ def test_a_thousand_submissions_while_everything_is_killed(
 
     jobs = keys_of(slurm, count)
     assert set(Counter(key for key, _ in jobs).values()) == {1}
-    assert {key: job_id for key, job_id in jobs} == {
-        f"key-{count}-{number}": job_id for number, job_id in final_ids.items()
-    }
+    assert dict(jobs) == {f"key-{count}-{number}": job_id for number, job_id in final_ids.items()}
     submitted_again = service.log.count("submitted a lost job again")
     assert sum(final_ids[number] != job_id for number, job_id in job_ids.items()) <= submitted_again
 

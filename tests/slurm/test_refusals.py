@@ -91,6 +91,19 @@ def test_a_limit_of_the_account(answers: Callable[..., Answer], slurm: PrivateSl
         slurm.run("sacctmgr", "--immediate", "modify", "account", ACCOUNT, "set", "MaxSubmitJobs=-1")
 
 
+def test_more_jobs_wait_than_the_operator_allows(slurm: PrivateSlurm, shared_folder: Path) -> None:
+    folder = shared_folder / "limited"
+    folder.mkdir()
+    limits = {"BRIDGE_MAX_PENDING_JOBS": "2", "BRIDGE_QAQC__PARTITION": "down"}
+    environment = service_environment(slurm, folder, ["/bin/true", "main.py"], **limits)
+    with running_bridge(folder, environment) as bridge:
+        answers = [bridge.post("/qaqc/run", QAQC_BODY) for _ in range(3)]
+    assert answers[0].status in (202, 429)  # one of the tests above may have left a job that waits
+    assert answers[2].status == 429
+    assert "max_pending_jobs" in answers[2].body["detail"]
+    assert answers[2].headers["Retry-After"]
+
+
 # The last that submits: it leaves the controller full.
 def test_a_controller_that_is_full(answers: Callable[..., Answer], slurm: PrivateSlurm) -> None:
     while len(slurm.run("squeue", "--noheader", "--states=all").splitlines()) < JOBS_MAX:

@@ -78,6 +78,23 @@ def test_a_job_that_the_controller_lost_is_submitted_again_and_once() -> None:
     watch.close()
 
 
+@pytest.mark.usefixtures("fast")
+def test_a_lost_job_that_is_refused_does_not_hold_up_the_others() -> None:
+    gateway = MemoryGateway()
+    watch = Aftermath(gateway, Board(gateway), KeysAtWork())
+    watch.start()
+    jobs = []
+    for partition in ("nowhere", None):
+        comment = JobComment("parse", UUID(THING), "request-1", uuid4().hex, "digest-1")
+        jobs.append(descriptor(OUTPUT_FOLDER, comment=comment.to_json(), partition=partition))
+        watch.note_accepted(jobs[-1], comment, "1")
+    time.sleep(0.3)
+    gateway.crash()
+    time.sleep(0.5)
+    assert [job.comment for job in gateway.descriptors.values()] == [jobs[1].comment]
+    watch.close()
+
+
 def state_within(gateway: MemoryGateway, job_id: str, state: str, seconds: float = 1.0) -> bool:
     deadline = Deadline.after(seconds)
     while deadline.remaining_seconds:
