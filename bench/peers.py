@@ -83,12 +83,16 @@ def flask_and_sbatch(slurm: PrivateSlurm, folder: Path) -> Iterator[Service]:
 
 def cpu_seconds(pids: Iterable[int]) -> float:
     """CPU time that these processes, their children, and the children they have waited for, have used."""
-    ticks = 0
-    for pid in pids:
+    return sum(_ticks(pid) for pid in pids) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(pid: int) -> int:
+    try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        ticks += sum(int(field) for field in fields[11:15])  # utime, stime, cutime, cstime: proc(5)
-    children = [child for pid in pids for child in children_of(pid)]
-    return ticks / os.sysconf("SC_CLK_TCK") + (cpu_seconds(children) if children else 0.0)
+    except (FileNotFoundError, ProcessLookupError):
+        return 0  # it has ended meanwhile, and counts as waited for
+    own = sum(int(field) for field in fields[11:15])  # utime, stime, cutime, cstime: proc(5)
+    return own + sum(_ticks(child) for child in children_of(pid))
 
 
 @contextmanager
