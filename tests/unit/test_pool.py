@@ -16,6 +16,7 @@ from bridge.errors import OverloadedError
 from bridge.slurm.errors import WorkerLostError, WorkerUnavailableError
 from bridge.slurm.messages import Failure, Find, Found, Ping, Pinged, Ready, Submitted
 from bridge.slurm.pool import WorkerPool
+from tests.support.waiting import wait_until
 
 HANG, DIE, WHO = 1, 2, 3
 
@@ -64,10 +65,7 @@ def soon() -> Deadline:
 
 
 def wait_until_alive(pool: WorkerPool, count: int) -> None:
-    deadline = soon()
-    while pool.alive != count:
-        assert deadline.remaining_seconds, f"{pool.alive} workers are alive, {count} should be"
-        time.sleep(0.02)
+    wait_until(lambda: pool.alive == count, f"{count} workers are alive")
 
 
 def test_requests_are_answered(pool: WorkerPool) -> None:
@@ -146,13 +144,25 @@ def test_workers_that_cannot_start_say_why(main: Callable[..., None], reason: st
         pool.start()
 
 
+def test_a_worker_that_dies_unused_is_replaced(pool: WorkerPool) -> None:
+    first = pool.call(Find(WHO), soon())
+    with ThreadPoolExecutor(2) as callers:  # the one on top is busy, so the other one tells its name
+        callers.submit(pool.call, Find(HANG), Deadline.after(1.0))
+        time.sleep(0.2)
+        other = callers.submit(pool.call, Find(WHO), soon()).result()
+        assert isinstance(first, Submitted)
+        assert isinstance(other, Submitted)
+        assert first.job_id != other.job_id
+        os.kill(int(other.job_id), signal.SIGKILL)
+    wait_until_alive(pool, 2)
+
+
 def test_a_closed_pool_leaves_no_process() -> None:
     pool = WorkerPool(obedient_worker, (None,), size=1)
     pool.start()
     reply = pool.call(Find(WHO), soon())
     assert isinstance(reply, Submitted)
     pool.close()
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(reply.job_id), 0)
+    wait_until(lambda: not Path(f"/proc/{reply.job_id}").exists(), "the worker is gone")
     with pytest.raises(OverloadedError):
         pool.call(Ping(), soon())
