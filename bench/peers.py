@@ -51,7 +51,7 @@ def bridge_environment(slurm: PrivateSlurm, folder: Path) -> dict[str, str]:
 
 @contextmanager
 def slurmrestd(slurm: PrivateSlurm, folder: Path) -> Iterator[Service]:
-    """Slurm's own REST service, signing with a token; the same script, environment and comment."""
+    """Slurm's own REST service, signing with a token; the same script, a comment and an environment much like ours."""
     token = slurm.run("scontrol", "token", f"username={SERVICE_USER}", "lifespan=3600").strip().split("=", 1)[1]
     output_folder = owned_folder(folder / "output")
     job = {

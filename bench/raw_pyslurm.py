@@ -6,28 +6,15 @@ Usage: python -m bench.raw_pyslurm SECONDS   prints submissions a second
 import os
 import sys
 import time
+from pathlib import Path
 
 from bridge.rendering import render_job_script
-from bridge.slurm.messages import JobDescriptor, Submit
+from bridge.slurm.messages import Submit
 from bridge.slurm.signing import Signature
 from bridge.slurm.worker import load_pyslurm, submit
+from tests.support.samples import descriptor
 
-DESCRIPTOR = JobDescriptor(
-    name="qaqc",
-    script=render_job_script("qaqc", ("/usr/bin/python3", "/opt/extractor/main.py")),
-    environment={"PATH": "/usr/bin:/bin", "TSM_THING_UUID": "ce2b4fb6-d9de-11eb-a236-125e5a40a845"},
-    comment='{"kind":"qaqc","thing":"ce2b4fb6-d9de-11eb-a236-125e5a40a845","req":"1"}',
-    working_folder="/",
-    stdout_path="/dev/null",
-    stderr_path="/dev/null",
-    partition=None,
-    account=None,
-    qos=None,
-    time_limit_minutes=None,
-    memory_mib=None,
-    cpus=1,
-    nice=0,
-)
+DESCRIPTOR = descriptor(Path("/"), script=render_job_script("qaqc", ("/usr/bin/python3", "/opt/extractor/main.py")))
 
 
 def main(seconds: float) -> None:

@@ -22,12 +22,12 @@ def main() -> None:
         while done < SUBMISSIONS:
             result = load.post(service.url, service.body, service.headers, clients=CLIENTS, seconds=SECONDS_A_ROUND)
             done += result.requests
-            workers = " ".join(f"{resident_mib(pid):.1f}" for pid in children_of(service.pid))
-            print(f"| {done:,} | {resident_mib(service.pid):.1f} | {workers} |", flush=True)
+            workers = " ".join(f"{proportional_mib(pid):.1f}" for pid in children_of(service.pid))
+            print(f"| {done:,} | {proportional_mib(service.pid):.1f} | {workers} |", flush=True)
 
 
-def resident_mib(pid: int) -> float:
-    """The memory that a process has to itself, in MiB: proportional set size, proc(5)."""
+def proportional_mib(pid: int) -> float:
+    """The memory of a process in MiB, shared pages divided by those who share them: Pss of proc(5)."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 

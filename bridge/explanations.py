@@ -1,6 +1,6 @@
 """Slurm's words for how a job stands, in plain sentences.
 
-Sources: the job state codes and job reason codes of `squeue(1)`, and `job_state_reason` of `slurm/slurm.h`.
+Sources: the job state codes and job reason codes of Slurm's manual, and `job_state_reason` of `slurm/slurm.h`.
 """
 
 import signal as signals

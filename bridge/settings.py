@@ -21,7 +21,6 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
 
@@ -172,6 +171,9 @@ class Settings(BaseSettings):
         return init_settings, env_settings, file
 
 
+KINDS = tuple(name for name, field in Settings.model_fields.items() if field.annotation is KindSettings)
+
+
 def load_settings(overrides: Mapping[str, Any]) -> Settings:
     """The settings from all sources; `overrides` are those of the command line.
 
@@ -195,15 +197,11 @@ def load_settings(overrides: Mapping[str, Any]) -> Settings:
 def _refuse_unknown_variables() -> None:
     known = {(PREFIX + name).upper() for name in Settings.model_fields} | {CONFIG_FILE_VARIABLE}
     known -= {f"{PREFIX}{name.upper()}" for name, field in Settings.model_fields.items() if field.validation_alias}
-    kinds = tuple((PREFIX + name + "__").upper() for name, field in Settings.model_fields.items() if _is_kind(field))
+    kinds = tuple(f"{PREFIX}{kind}__".upper() for kind in KINDS)
     for variable in os.environ:
         name = variable.upper()
         if name.startswith(PREFIX) and name not in known and not name.startswith(kinds):
             raise SettingsError(f"{variable}: no setting has this name; see the settings table of the README")
-
-
-def _is_kind(field: FieldInfo) -> bool:
-    return field.annotation is KindSettings
 
 
 def _line(location: tuple[int | str, ...], message: str) -> str:

@@ -147,7 +147,7 @@ def _session(
     with mqtt.logging_to(broker, str(thing_uuid), formatter) if broker is not None else nullcontext():
         try:
             yield broker
-        except Exception as error:
+        except Exception as error:  # whatever it was: it is reported over MQTT too, and the exit status is 1
             logger.error("%s", _reason(error), exc_info=error)
             raise click.exceptions.Exit(1) from error
 

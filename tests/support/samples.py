@@ -5,10 +5,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from bridge.comments import JobComment
-from bridge.settings import PREFIX, KindSettings, Settings
+from bridge.settings import KINDS, PREFIX, KindSettings, Settings
 from bridge.slurm.messages import JobDescriptor
 
-KINDS = tuple(name for name, field in Settings.model_fields.items() if field.annotation is KindSettings)
 THING = "ce2b4fb6-d9de-11eb-a236-125e5a40a845"
 OUTPUT_FOLDER = Path("/work/sontsm")
 PARSE_BODY = {

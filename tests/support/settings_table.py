@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from bridge.settings import PREFIX, KindSettings, Settings
-from tests.support.samples import KINDS, of_each_kind
+from bridge.settings import KINDS, PREFIX, KindSettings, Settings
+from tests.support.samples import of_each_kind
 
 
 def settings_table() -> str:
