@@ -112,7 +112,7 @@ class Aftermath:
     def _check(self) -> None:
         deadline = Deadline.after(RPC_SECONDS)
         try:
-            self._notice_crash(self._gateway.booted_at(deadline))
+            self._notice_crash(self._gateway.controller(deadline).booted_at)
             unconfirmed, in_danger = self._accepted_where()
             if unconfirmed or in_danger or self._is_watching():
                 self._board.look(deadline)

@@ -1,4 +1,4 @@
-"""The only door from HTTP to Slurm: submit a job, find one, see whether the controllers answer. Each by a deadline."""
+"""The only door from HTTP to Slurm: submissions, cancellations, looks at the queue, questions. Each by a deadline."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from bridge.deadline import Deadline
 from bridge.errors import BridgeError, ControllerUnreachableError
 from bridge.slurm.errors import WorkerLostError, outcome_unknown, reading_error, submission_error
 from bridge.slurm.messages import (
-    AskBootTime,
-    BootTime,
+    AskController,
     Bug,
     Cancel,
     Cancelled,
+    ControllerFacts,
     ControllerPing,
     Failure,
     Find,
@@ -56,11 +56,11 @@ class Gateway(Protocol):
     def queue(self, deadline: Deadline) -> QueueChange:
         """What has changed since the last call among all jobs of ours."""
 
-    def cancel(self, job_id: str, deadline: Deadline) -> None:
-        """Cancel a job; no error where it has ended or is unknown."""
+    def cancel(self, job_id: str, deadline: Deadline) -> bool:
+        """Cancel a job; False where it has ended already or is unknown."""
 
-    def booted_at(self, deadline: Deadline) -> int:
-        """When the controller started, in seconds since the epoch."""
+    def controller(self, deadline: Deadline) -> ControllerFacts:
+        """What the controller says of itself."""
 
     def ping(self, deadline: Deadline) -> tuple[ControllerPing, ...]:
         """One entry a controller of the cluster, the primary first."""
@@ -70,22 +70,27 @@ class Gateway(Protocol):
 
 
 class SlurmGateway:
-    """The real one. Submissions and reads have workers of their own, so that neither waits for the other."""
+    """The real one.
+
+    Submissions, looks at the queue and questions have workers of their own, so that none waits for the others.
+    """
 
     def __init__(self, *, slurm_conf_path: Path | None, workers: int) -> None:
         arguments = (None if slurm_conf_path is None else str(slurm_conf_path),)
         self._writers = WorkerPool(worker_main, arguments, size=workers)
         self._reader = WorkerPool(worker_main, arguments, size=1)
+        self._asker = WorkerPool(worker_main, arguments, size=1)
+        self._pools = (self._writers, self._reader, self._asker)
 
     def start(self) -> None:
         """Bring all workers up. Raises `WorkerUnavailableError` with the reason where that fails."""
-        self._writers.start()
-        self._reader.start()
+        for pool in self._pools:
+            pool.start()
 
     def close(self) -> None:
         """End all workers."""
-        self._writers.close()
-        self._reader.close()
+        for pool in self._pools:
+            pool.close()
 
     def submit(self, descriptor: JobDescriptor, deadline: Deadline) -> str:
         """See `Gateway`."""
@@ -97,34 +102,33 @@ class SlurmGateway:
 
     def find(self, job_id: str, deadline: Deadline) -> JobSnapshot | None:
         """See `Gateway`."""
-        return self._read(Find(int(job_id)), Found, deadline).job
+        return self._read(self._asker, Find(int(job_id)), Found, deadline).job
 
     def queue(self, deadline: Deadline) -> QueueChange:
         """See `Gateway`."""
-        return self._read(LoadQueue(), QueueChange, deadline)
+        return self._read(self._reader, LoadQueue(), QueueChange, deadline)
 
-    def cancel(self, job_id: str, deadline: Deadline) -> None:
+    def cancel(self, job_id: str, deadline: Deadline) -> bool:
         """See `Gateway`."""
-        self._read(Cancel(int(job_id)), Cancelled, deadline)
+        return self._read(self._asker, Cancel(job_id), Cancelled, deadline).is_taken
 
-    def booted_at(self, deadline: Deadline) -> int:
+    def controller(self, deadline: Deadline) -> ControllerFacts:
         """See `Gateway`."""
-        return self._read(AskBootTime(), BootTime, deadline).booted_at
+        return self._read(self._asker, AskController(), ControllerFacts, deadline)
 
     def ping(self, deadline: Deadline) -> tuple[ControllerPing, ...]:
         """See `Gateway`."""
-        return self._read(Ping(), Pinged, deadline).controllers
+        return self._read(self._asker, Ping(), Pinged, deadline).controllers
 
     def workers(self) -> WorkerCount:
         """See `Gateway`."""
-        pools = (self._writers, self._reader)
-        failures = [pool.start_failure for pool in pools if pool.start_failure is not None]
-        alive = sum(pool.alive for pool in pools)
-        return WorkerCount(sum(pool.size for pool in pools), alive, failures[0] if failures else None)
+        failures = [pool.start_failure for pool in self._pools if pool.start_failure is not None]
+        alive = sum(pool.alive for pool in self._pools)
+        return WorkerCount(sum(pool.size for pool in self._pools), alive, failures[0] if failures else None)
 
-    def _read(self, request: Request, wanted: type[R], deadline: Deadline) -> R:
+    def _read(self, pool: WorkerPool, request: Request, wanted: type[R], deadline: Deadline) -> R:
         try:
-            return _expect(wanted, self._reader.call(request, deadline), reading_error)
+            return _expect(wanted, pool.call(request, deadline), reading_error)
         except WorkerLostError as error:
             raise ControllerUnreachableError(f"{error}. Ask again later.") from None
 

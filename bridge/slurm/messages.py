@@ -39,7 +39,7 @@ class JobSnapshot:
     Times are seconds since the epoch, `None` if not yet known.
     """
 
-    job_id: str
+    job_id: str  # "17", or "20_3" for an array element
     comment: str
     state: str  # Slurm's own word, e.g. PENDING
     state_reason: str | None  # Slurm's own word, e.g. Resources
@@ -51,6 +51,7 @@ class JobSnapshot:
     nodes: str | None
     partition: str | None
     restarts: int
+    cancelled_by: str | None = None  # name of the user; only accounting knows it
 
 
 @dataclass(frozen=True)
@@ -87,14 +88,14 @@ class LoadQueue:
 
 @dataclass(frozen=True)
 class Cancel:
-    """Cancel a job; no error where it has ended or is unknown. Reply: `Cancelled`."""
+    """Cancel a job. Reply: `Cancelled`."""
 
-    job_id: int
+    job_id: str
 
 
 @dataclass(frozen=True)
-class AskBootTime:
-    """When did the controller start? Reply: `BootTime`."""
+class AskController:
+    """What the controller is. Reply: `ControllerFacts`."""
 
 
 @dataclass(frozen=True)
@@ -134,14 +135,18 @@ class QueueChange:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """The controller has taken the cancellation."""
+    """What became of a cancellation."""
+
+    is_taken: bool  # False: the job has ended already, or is unknown
 
 
 @dataclass(frozen=True)
-class BootTime:
-    """When the controller started, in seconds since the epoch."""
+class ControllerFacts:
+    """What the controller says of itself."""
 
-    booted_at: int
+    booted_at: int  # when it was started, in seconds since the epoch
+    min_job_age_seconds: int  # for how long it remembers a job that has ended
+    has_accounting: bool  # whether it reports to slurmdbd, which remembers longer
 
 
 @dataclass(frozen=True)
@@ -159,5 +164,5 @@ class Failure:
     message: str
 
 
-Request = Submit | Find | Ping | LoadQueue | Cancel | AskBootTime
-Reply = Submitted | Found | Pinged | QueueChange | Cancelled | BootTime | Failure | Bug
+Request = Submit | Find | Ping | LoadQueue | Cancel | AskController
+Reply = Submitted | Found | Pinged | QueueChange | Cancelled | ControllerFacts | Failure | Bug

@@ -5,6 +5,7 @@ that stalls freezes all threads of the process; libslurm ends the process when i
 pyslurm changes how every later shared library is loaded.
 """
 
+import ctypes
 import os
 import select
 import signal
@@ -18,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 from bridge.comments import COMMENT_START
 from bridge.slurm.errors import PYSLURM_REFUSED
 from bridge.slurm.messages import (
-    AskBootTime,
-    BootTime,
+    AskController,
     Bug,
     Cancel,
     Cancelled,
+    ControllerFacts,
     ControllerPing,
     Failure,
     Find,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 ESLURM_INVALID_JOB_ID = 2017
+ESLURM_ALREADY_DONE = 2021
 
 
 def worker_main(connection: Connection, slurm_conf_path: str | None) -> None:
@@ -70,7 +72,7 @@ def worker_main(connection: Connection, slurm_conf_path: str | None) -> None:
         Ping: partial(_ping, pyslurm),
         LoadQueue: _QueueReader(pyslurm).load,
         Cancel: partial(_cancel, pyslurm),
-        AskBootTime: partial(_boot_time, pyslurm),
+        AskController: partial(_facts, pyslurm),
     }
     signature = Signature(pyslurm, slurm_conf_path)
     connection.send(Ready())
@@ -199,12 +201,23 @@ class _QueueReader:
 
 
 def _cancel(pyslurm: "ModuleType", request: Cancel) -> Reply:
-    pyslurm.Job(request.job_id).cancel()
-    return Cancelled()
+    # pyslurm's own `cancel` knows no array elements, and reports success for a job that has ended or is unknown.
+    kill_job = ctypes.CDLL(None, use_errno=True).slurm_kill_job2
+    if kill_job(request.job_id.encode(), signal.SIGKILL, 0, None) == 0:
+        return Cancelled(is_taken=True)
+    code = ctypes.get_errno()
+    if code in (ESLURM_INVALID_JOB_ID, ESLURM_ALREADY_DONE):
+        return Cancelled(is_taken=False)
+    raise pyslurm.RPCError(code)
 
 
-def _boot_time(pyslurm: "ModuleType", _request: AskBootTime) -> Reply:
-    return BootTime(pyslurm.slurmctld.Config.load().slurmctld_boot_time)
+def _facts(pyslurm: "ModuleType", _request: AskController) -> Reply:
+    config = pyslurm.slurmctld.Config.load()
+    return ControllerFacts(
+        booted_at=config.slurmctld_boot_time,
+        min_job_age_seconds=config.min_job_age,
+        has_accounting=config.accounting_storage_type == "accounting_storage/slurmdbd",
+    )
 
 
 def _ping(pyslurm: "ModuleType", _request: Ping) -> Reply:

@@ -4,9 +4,10 @@ import time
 from collections.abc import Mapping
 
 from bridge.deadline import Deadline
+from bridge.explanations import FINISHED_STATES
 from bridge.slurm.errors import outcome_unknown, reading_error, submission_error
 from bridge.slurm.gateway import WorkerCount
-from bridge.slurm.messages import ControllerPing, JobDescriptor, JobSnapshot, QueueChange
+from bridge.slurm.messages import ControllerFacts, ControllerPing, JobDescriptor, JobSnapshot, QueueChange
 
 PARTITION = "normal"
 INVALID_PARTITION = (2000, "Invalid partition name specified")
@@ -53,15 +54,18 @@ class MemoryGateway:
         changed = tuple(job for job_id, job in self._told.items() if told.get(job_id) != job)
         return QueueChange(is_full=False, jobs=changed, gone=tuple(told.keys() - self._told.keys()))
 
-    def cancel(self, job_id: str, deadline: Deadline) -> None:
+    def cancel(self, job_id: str, deadline: Deadline) -> bool:
         """See `Gateway`."""
-        if self.find(job_id, deadline):
-            self.put(job_id, {"state": "CANCELLED"})
+        job = self.find(job_id, deadline)
+        if job is None or job.state in FINISHED_STATES:
+            return False
+        self.put(job_id, {"state": "CANCELLED", "end_time": int(time.time())})
+        return True
 
-    def booted_at(self, deadline: Deadline) -> int:
+    def controller(self, deadline: Deadline) -> ControllerFacts:
         """See `Gateway`."""
         self._read(deadline)
-        return self._booted_at
+        return ControllerFacts(self._booted_at, min_job_age_seconds=300, has_accounting=False)
 
     def ping(self, deadline: Deadline) -> tuple[ControllerPing, ...]:
         """See `Gateway`."""
