@@ -1,10 +1,11 @@
 """Slurm's words for how a job stands, in plain sentences.
 
-Sources: the job state codes and job reason codes of Slurm's manual, and `job_state_reason` of `slurm/slurm.h`.
+Sources: the job state codes of Slurm's manual, and `job_states` and its flags in `slurm/slurm.h`.
 """
 
 import signal as signals
 
+from bridge.reasons import explain_trouble, explain_waiting
 from bridge.slurm.messages import JobSnapshot
 
 # The states a job does not leave any more.
@@ -29,12 +30,18 @@ _STATES = {
     "COMPLETING": "is ending: Slurm cleans up on its node",
     "CONFIGURING": "waits for its node to become ready",
     "DEADLINE": "was ended at its deadline",
+    "EXPEDITING": "has ended; Slurm looks whether it is to run again at once",
+    "LAUNCH_FAILED": "could not be started on its node",
     "NODE_FAIL": "failed because its node went down",
     "OUT_OF_MEMORY": "was ended for using more memory than it may",
+    "POWER_UP_NODE": "waits for its node to be switched on",
     "PREEMPTED": "was ended in favour of a job of higher priority",
+    "RECONFIG_FAIL": "could not start: its node could not be set up for it",
     "REQUEUED": "was put back into the queue and will run again",
+    "REQUEUE_FED": "is being put back into the queue by the federation and will run again",
     "REQUEUE_HOLD": "was put back into the queue and is held there; an administrator has to release it",
     "RESIZING": "runs; its allocation is being resized",
+    "RESV_DEL_HOLD": "is held: its reservation was deleted; an administrator has to release it",
     "REVOKED": "was taken over by another cluster of the federation",
     "RUNNING": "is running",
     "SIGNALING": "is running and being sent a signal",
@@ -45,59 +52,73 @@ _STATES = {
     "TIMEOUT": "was ended at its time limit",
 }
 
-_PENDING_REASONS = {
-    "AccountNotAllowed": "waits: its account may not use this partition",
-    "AssocGrpJobsLimit": "waits: its account runs as many jobs as it may",
-    "AssocMaxJobsLimit": "waits: its user and account run as many jobs as they may",
-    "BeginTime": "waits for its earliest start time",
-    "Cleaning": "waits until Slurm has cleaned up after its last run",
-    "Dependency": "waits for the job that it depends on",
-    "DependencyNeverSatisfied": "can never run: the job it depends on did not end as it had to",
-    "InvalidAccount": "waits: its account is not valid",
-    "InvalidQOS": "waits: its QOS is not valid",
-    "JobHeldAdmin": "is held by an administrator, who has to release it",
-    "JobHeldUser": "is held by its user, who has to release it",
-    "Licenses": "waits for a licence",
-    "NodeDown": "waits: a node it needs is down",
-    "PartitionConfig": "waits: it asks for more than its partition has",
-    "PartitionDown": "waits: its partition is down",
-    "PartitionInactive": "waits: its partition is inactive",
-    "PartitionNodeLimit": "waits: it asks for more nodes than its partition allows, or they are down",
-    "PartitionTimeLimit": "waits: its time limit is above its partition's",
-    "Priority": "waits for jobs of higher priority to start first",
-    "QOSMaxJobsPerUserLimit": "waits: its user runs as many jobs as the QOS allows",
-    "ReqNodeNotAvail": "waits: a node that it needs is not available",
-    "Reservation": "waits for its reservation to begin",
-    "Resources": "waits for free nodes, CPUs or memory",
-    "SchedDefer": "waits for its turn to be scheduled",
-}
-
 # slurmd reports a job that it could not start with this instead of a real signal (SIG_... of slurm/slurm.h do not reach
 # users, and no program sends itself a real-time signal of this number).
 _NOT_STARTED_SIGNAL = 53
 
+# Reasons that say more of a job that ran than how its process ended does. Others may be left from when it waited.
+_SLURMS_DOING = {"InactiveLimit", "JobLaunchFailure", "OutOfMemory", "SystemFailure", "TimeLimit"}
+
+_SIGNAL_EXIT_CODES = range(129, 193)  # a shell's, for a command that was ended by a signal: 128 and its number
+_SHELL_EXIT_CODES = {126: "a command that cannot be executed", 127: "a command that is not found"}
+
 
 def explain(job: JobSnapshot) -> str:
     """One plain sentence: why the job waits, what it does, or why it ended as it did."""
-    if job.state == "PENDING":
-        return _explain_pending(job.state_reason)
-    if job.state == "CANCELLED":
-        return "was cancelled while it waited" if job.nodes is None else "was cancelled while it ran"
-    if job.state == "FAILED":
-        return _explain_failure(job)
+    match job.state:
+        case "PENDING":
+            return _explain_pending(job)
+        case "CANCELLED":
+            return _explain_cancellation(job)
+        case "DEADLINE" if job.nodes is None:
+            return "never ran: it could not have ended before its deadline"
+        case "FAILED":
+            return _explain_failure(job)
     return _STATES.get(job.state, f"is in Slurm's state {job.state}")
 
 
-def _explain_pending(reason: str | None) -> str:
-    if reason is None:
+def _explain_pending(job: JobSnapshot) -> str:
+    if job.state_reason is None:
         return "waits for its turn to be scheduled"
-    known = _PENDING_REASONS.get(reason.split(",")[0].strip("()"))
-    return known or f"waits; Slurm's reason is {reason}"
+    if job.state_reason == "BeginTime" and job.restarts:
+        return "was put back into the queue, and waits for the two minutes or so that Slurm makes it pause"
+    return explain_waiting(job.state_reason) or f"waits; Slurm's reason is {job.state_reason}"
+
+
+def _explain_cancellation(job: JobSnapshot) -> str:
+    by_whom = "" if job.cancelled_by is None else f", by {job.cancelled_by}"
+    if job.nodes is not None:
+        return f"was cancelled while it ran{by_whom}"
+    why = ": the job it depends on did not end as it had to" if job.state_reason == "DependencyNeverSatisfied" else ""
+    return f"was cancelled while it waited{by_whom}{why}"
 
 
 def _explain_failure(job: JobSnapshot) -> str:
-    if job.signal == _NOT_STARTED_SIGNAL or job.state_reason == "JobLaunchFailure":
-        return "could not be started on its node: check that output_folder is there and belongs to the service's user"
-    if job.signal:
-        return f"was ended by signal {job.signal} ({signals.strsignal(job.signal) or 'unknown'})"
-    return f"failed with exit code {job.exit_code}: its standard error says why"
+    reason = "JobLaunchFailure" if job.signal == _NOT_STARTED_SIGNAL else job.state_reason
+    if job.nodes is not None and reason not in _SLURMS_DOING:
+        if job.signal == signals.SIGKILL:
+            return f"was ended by {_signal_in_words(job.signal)}, most often for using too much memory"
+        if job.signal:
+            return f"was ended by {_signal_in_words(job.signal)}"
+        if job.exit_code:
+            return f"failed with {_exit_code_in_words(job.exit_code)}: its standard error says why"
+    if reason is None:
+        return "failed; Slurm gives no reason"
+    trouble = explain_trouble(reason)
+    return f"failed: {trouble}" if trouble else f"failed; Slurm's reason is {reason}"
+
+
+def _exit_code_in_words(code: int) -> str:
+    if code in _SIGNAL_EXIT_CODES:
+        return f"exit code {code}, which a shell gives for {_signal_in_words(code - 128)}"
+    if code in _SHELL_EXIT_CODES:
+        return f"exit code {code}, which a shell gives for {_SHELL_EXIT_CODES[code]}"
+    return f"exit code {code}"
+
+
+def _signal_in_words(number: int) -> str:
+    try:
+        name = signals.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+    return f"signal {number}, {name} ({signals.strsignal(number)})"

@@ -36,6 +36,8 @@ def job_document(job: JobSnapshot, comment: JobComment, as_of: datetime) -> dict
     # waited a start all the same; a job that has started has nodes.
     start_time = None if job.state == "PENDING" or job.nodes is None else job.start_time
     end_time = job.end_time if finished else None
+    # Where a node failed, or a job never ran, Slurm gives a 1 that no process ended with.
+    has_exit_status = finished and job.nodes is not None and job.state not in {"BOOT_FAIL", "NODE_FAIL"}
     return {
         "job_id": job.job_id,
         "kind": comment.kind,
@@ -45,8 +47,8 @@ def job_document(job: JobSnapshot, comment: JobComment, as_of: datetime) -> dict
         "state_reason": job.state_reason,
         "finished": finished,
         "succeeded": job.state == "COMPLETED",
-        "exit_code": job.exit_code if finished and not job.signal else None,
-        "signal": job.signal or None,
+        "exit_code": job.exit_code if has_exit_status and not job.signal else None,
+        "signal": (job.signal or None) if has_exit_status else None,
         "submit_time": _rfc3339(job.submit_time),
         "start_time": _rfc3339(start_time),
         "end_time": _rfc3339(end_time),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.comments import COMMENT_START
 from bridge.slurm.errors import PYSLURM_REFUSED
+from bridge.slurm.exit_codes import keep_exit_codes
 from bridge.slurm.messages import (
     AskController,
     Bug,
@@ -104,6 +105,7 @@ def load_pyslurm(slurm_conf_path: str | None) -> "ModuleType":
     os.environ["PYSLURM_DISABLE_AUTO_INIT"] = "1"
     import pyslurm
 
+    keep_exit_codes(pyslurm)
     pyslurm.slurm_init(conf_path)
     module: ModuleType = pyslurm
     return module

@@ -8,7 +8,6 @@ from uuid import UUID
 import pytest
 
 from bridge.comments import JobComment
-from bridge.explanations import explain
 from bridge.representations import job_document
 from bridge.slurm.messages import JobSnapshot
 from tests.support.samples import THING
@@ -77,41 +76,24 @@ def test_a_job_ended_by_a_signal_has_no_exit_code() -> None:
     assert (job["exit_code"], job["signal"]) == (None, 11)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"state": "NODE_FAIL", "signal": 1}, id="node-failed"),
+        pytest.param({"state": "BOOT_FAIL", "signal": 1}, id="node-did-not-boot"),
+        pytest.param({"state": "DEADLINE", "signal": 1, "nodes": None}, id="deadline-while-it-waited"),
+        pytest.param({"state": "CANCELLED", "nodes": None}, id="cancelled-while-it-waited"),
+    ],
+)
+def test_a_job_whose_process_did_not_end_has_neither_exit_code_nor_signal(changes: dict[str, Any]) -> None:
+    job = document(**changes)
+    assert (job["exit_code"], job["signal"]) == (None, None)
+
+
 def test_a_finished_job() -> None:
     job = document(state="COMPLETED", end_time=1_767_323_050)
     assert (job["finished"], job["succeeded"], job["exit_code"], job["signal"]) == (True, True, 0, None)
     assert (job["end_time"], job["run_seconds"]) == ("2026-01-02T03:04:10Z", 8)
-
-
-@pytest.mark.parametrize(
-    ("changes", "explanation"),
-    [
-        pytest.param({"state": "PENDING"}, "waits for its turn to be scheduled", id="pending"),
-        pytest.param({"state": "PENDING", "state_reason": "Resources"}, "waits for free nodes, CPUs", id="resources"),
-        pytest.param(
-            {"state": "PENDING", "state_reason": "ReqNodeNotAvail, UnavailableNodes:n1"},
-            "waits: a node that it needs is not available",
-            id="reason-with-detail",
-        ),
-        pytest.param({"state": "PENDING", "state_reason": "Brandnew"}, "Slurm's reason is Brandnew", id="new-reason"),
-        pytest.param({"state": "COMPLETED"}, "finished normally", id="completed"),
-        pytest.param({"state": "FAILED", "exit_code": 3}, "failed with exit code 3", id="exit-3"),
-        pytest.param({"state": "FAILED", "signal": 11}, "signal 11 (Segmentation fault)", id="segv"),
-        pytest.param({"state": "TIMEOUT"}, "was ended at its time limit", id="timeout"),
-        pytest.param({"state": "OUT_OF_MEMORY"}, "more memory than it may", id="memory"),
-        pytest.param({"state": "NODE_FAIL"}, "its node went down", id="node"),
-        pytest.param({"state": "CANCELLED"}, "was cancelled while it ran", id="cancelled-running"),
-        pytest.param({"state": "CANCELLED", "nodes": None}, "was cancelled while it waited", id="cancelled-pending"),
-        pytest.param(
-            {"state": "FAILED", "signal": 53, "state_reason": "RaisedSignal:53(Real-time signal 19)"},
-            "could not be started on its node: check that output_folder is there",
-            id="no-output-folder",
-        ),
-        pytest.param({"state": "NEW_STATE"}, "is in Slurm's state NEW_STATE", id="new-state"),
-    ],
-)
-def test_explanations(changes: dict[str, Any], explanation: str) -> None:
-    assert explanation in explain(replace(RUNNING, **changes))
 
 
 @pytest.mark.parametrize(
