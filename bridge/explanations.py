@@ -39,7 +39,7 @@ _STATES = {
     "RECONFIG_FAIL": "could not start: its node could not be set up for it",
     "REQUEUED": "was put back into the queue and will run again",
     "REQUEUE_FED": "is being put back into the queue by the federation and will run again",
-    "REQUEUE_HOLD": "was put back into the queue and is held there; an administrator has to release it",
+    "REQUEUE_HOLD": "was put back into the queue and is held there until it is released",
     "RESIZING": "runs; its allocation is being resized",
     "RESV_DEL_HOLD": "is held: its reservation was deleted; an administrator has to release it",
     "REVOKED": "was taken over by another cluster of the federation",
@@ -81,7 +81,7 @@ def _explain_pending(job: JobSnapshot) -> str:
     if job.state_reason is None:
         return "waits for its turn to be scheduled"
     if job.state_reason == "BeginTime" and job.restarts:
-        return "was put back into the queue, and waits for the two minutes or so that Slurm makes it pause"
+        return "was put back into the queue and runs again after a pause, of two minutes by Slurm's default"
     return explain_waiting(job.state_reason) or f"waits; Slurm's reason is {job.state_reason}"
 
 

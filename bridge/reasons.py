@@ -48,7 +48,6 @@ _WAITS = {
     # slurmctld's own words
     "Nodes required for job are DOWN": "waits: its nodes are down, drained or reserved for jobs of higher priority",
     "ReqNodeNotAvail, Reserved for maintenance": "waits: a node that it needs is reserved for maintenance",
-    "job requeued in held state": "was put back into the queue and is held there; an administrator has to release it",
     "launch failed requeued held": "is held: its node could not start it; mend the cause, and release it",
     "launch failure limit exceeded requeued held": (
         "is held: its nodes could not start it, as often as Slurm tries; mend the cause, and release it"
@@ -66,7 +65,7 @@ _TROUBLES = {
     "InvalidAccount": "its user may not charge its account; an administrator has to mend that",
     "InvalidQOS": "its user may not use its QOS; an administrator has to mend that",
     "JobLaunchFailure": (
-        "its node could not start it: check that output_folder is there and belongs to the service's user"
+        "its node could not start it; check that output_folder is there and belongs to the service's user"
     ),
     "NodeDown": "a node that it needs is down",
     "NonZeroExitCode": "it ended with an exit code other than 0",
@@ -125,19 +124,23 @@ def _explain_limit(word: str) -> str | None:
     if limit is None:
         return None
     owner = "its account" if limit["owner"] == "Assoc" else "its QOS"
-    counted = {"Account": "its account", "User": "its user"}.get(limit["per"], owner)  # whose jobs are
+    whose = {"Account": "its account", "User": "its user"}.get(limit["per"], owner)  # the jobs that are counted
     if (limit["owner"], limit["kind"], limit["per"]) == ("Assoc", "Max", None):
-        counted = "its user"
-    may = "it may" if counted == owner else f"{owner} allows"
+        whose = "its user"
+    may = "it may" if whose == owner else f"{owner} allows"
     match limit["what"], limit["kind"]:
         case "Jobs", _:
-            return f"waits: {counted} runs as many jobs as {may}"
+            return f"waits: {whose} runs as many jobs as {may}"
         case (("SubmitJob" | "SubmitJobs"), _):
-            return f"waits: {counted} has as many jobs waiting and running as {may}"
+            return f"waits: {whose} has as many jobs waiting and running as {may}"
         case "Wall", "Max":
             return f"cannot start: its time limit is above what {owner} allows a job; {_REMEDY}"
         case "Wall", _:
             return f"waits: {owner} has not enough run time left; an administrator can grant more"
+    return _explain_resource_limit(limit, owner, whose, may)
+
+
+def _explain_resource_limit(limit: re.Match[str], owner: str, whose: str, may: str) -> str:
     resource, minutes = _RESOURCES[limit["what"]]
     match limit["kind"], limit["minutes"], limit["per"]:
         case "Min", _, _:
@@ -151,5 +154,5 @@ def _explain_limit(word: str) -> str | None:
         case "Grp", "Minutes", _:
             return f"waits: {owner} has not enough {minutes} left; an administrator can grant more"
         case _, "", _:
-            return f"waits: with it, the running jobs of {counted} would use more {resource} than {may}"
-    return f"waits: with it, the running jobs of {counted} would need more {minutes} than {may}"
+            return f"waits: with it, the running jobs of {whose} would use more {resource} than {may}"
+    return f"waits: with it, the running jobs of {whose} would need more {minutes} than {may}"

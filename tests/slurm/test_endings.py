@@ -36,7 +36,7 @@ match command.split("_"):
         eaten = b"x" * 2**28
         time.sleep(600)
 """
-LAUNCH = "failed: its node could not start it: check that output_folder is there and belongs to the service's user"
+LAUNCH = "failed: its node could not start it; check that output_folder is there and belongs to the service's user"
 
 
 @dataclass(frozen=True)
@@ -146,11 +146,11 @@ CASES = {
         {
             **waiting(
                 "BeginTime",
-                "was put back into the queue, and waits for the two minutes or so that Slurm makes it pause",
+                "was put back into the queue and runs again after a pause, of two minutes by Slurm's default",
             ),
             "restarts": 1,
         },
-        prepared="scontrol update jobid={} ReqNodeList=n2",
+        prepared="scontrol update jobid={} ReqNodeList=n2",  # which goes down with the job of "node-down"
     ),
     "held-by-an-administrator": Case(
         "Sleep",

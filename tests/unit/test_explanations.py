@@ -95,7 +95,7 @@ def test_why_a_job_waits(reason: str | None, explanation: str) -> None:
         pytest.param({"signal": 40}, "was ended by signal 40", id="a-signal-without-a-name"),
         pytest.param(
             {"signal": 53, "state_reason": "RaisedSignal:53(Real-time signal 19)"},
-            "failed: its node could not start it: check that output_folder is there",
+            "failed: its node could not start it; check that output_folder is there",
             id="no-output-folder",
         ),
         pytest.param(
@@ -148,7 +148,7 @@ def test_why_a_job_failed(changes: dict[str, Any], explanation: str) -> None:
         ),
         pytest.param(
             {"state": "PENDING", "nodes": None, "state_reason": "BeginTime", "restarts": 1},
-            "was put back into the queue, and waits for the two minutes or so that Slurm makes it pause",
+            "was put back into the queue and runs again after a pause, of two minutes by Slurm's default",
             id="again",
         ),
         pytest.param({"state": "NEW_STATE"}, "is in Slurm's state NEW_STATE", id="of-a-later-slurm"),
