@@ -21,9 +21,10 @@ from bridge.errors import (
     TooManyRequestsError,
 )
 from bridge.keys import KeysAtWork
-from bridge.slurm.board import Board, BoardJob
+from bridge.slurm.board import Board
 from bridge.slurm.gateway import Gateway
 from bridge.slurm.messages import JobDescriptor
+from bridge.slurm.picture import BoardJob
 
 log = logging.getLogger(__name__)
 
@@ -74,12 +75,19 @@ class Aftermath:
         self, descriptor: JobDescriptor, comment: JobComment, job_id: str, *, may_have_twin: bool = False
     ) -> None:
         """The controller has accepted this job. `may_have_twin`: its key is known to others, and they may use it."""
+        self._board.add(job_id, comment, descriptor.partition)
         with self._lock:
             self._accepted.pop(comment.key, None)  # so that it goes to the end
             self._accepted[comment.key] = _Accepted(
                 descriptor, comment, job_id, time.monotonic(), self._booted_at, may_have_twin
             )
         self._wake.set()
+
+    def note_cancelled(self, job_id: str) -> None:
+        """A client has cancelled this job: should it get lost, that is what was wanted."""
+        with self._lock:
+            for key in [key for key, job in self._accepted.items() if job.job_id == job_id]:
+                del self._accepted[key]
 
     def note_silence(self) -> None:
         """The controller did not answer somebody."""

@@ -64,6 +64,12 @@ class MethodNotAllowedError(BridgeError):
     status, type, title = 405, "method-not-allowed", "Method not allowed"
 
 
+class AlreadyFinishedError(BridgeError):
+    """The job cannot be cancelled any more."""
+
+    status, type, title = 409, "already-finished", "Already finished"
+
+
 class BodyTooLargeError(BridgeError):
     """The body is larger than the route takes."""
 
@@ -116,6 +122,13 @@ class ControllerUnreachableError(BridgeError):
 
     status, type, title = 503, "controller-unreachable", "Slurm controller unreachable"
     retryable, retry_after_seconds = True, 5
+
+
+class AccountingUnreachableError(BridgeError):
+    """slurmdbd could not be asked for what the controller has forgotten."""
+
+    status, type, title = 503, "accounting-unreachable", "Slurm accounting unreachable"
+    retryable, retry_after_seconds = True, 10
 
 
 class OutcomeUnknownError(BridgeError):

@@ -52,6 +52,8 @@ _STATES = {
     "TIMEOUT": "was ended at its time limit",
 }
 
+STATES = frozenset({"CANCELLED", "FAILED", "PENDING", *_STATES})  # Slurm's words
+
 # slurmd reports a job that it could not start with this instead of a real signal (SIG_... of slurm/slurm.h do not reach
 # users, and no program sends itself a real-time signal of this number).
 _NOT_STARTED_SIGNAL = 53

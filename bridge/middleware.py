@@ -11,7 +11,7 @@ from bridge.logs import request_id_var
 
 log = logging.getLogger(__name__)
 
-PROBES = ("/health", "/ready")  # asked every few seconds by monitors: logged at debug level
+ROUTINE = ("GET", "HEAD")  # asked again and again, by monitors and by clients that poll: logged at debug level
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -32,9 +32,9 @@ class RequestLog:
     ) -> None:
         """Log method, path and outcome; never a query string, a header or a body: they may hold secrets."""
         problem = getattr(request.context, "problem", None)
-        is_probe = request.path in PROBES and problem is None
+        is_routine = problem is None and request.method in ROUTINE
         log.log(
-            logging.DEBUG if is_probe else logging.INFO,
+            logging.DEBUG if is_routine else logging.INFO,
             "request",
             extra={
                 "method": request.method,

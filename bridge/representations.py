@@ -1,12 +1,18 @@
 """How a job looks to a client."""
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic_core import to_json
+
 from bridge.comments import JobComment
 from bridge.explanations import FINISHED_STATES, explain
-from bridge.slurm.messages import JobSnapshot
+from bridge.inquiries import Page
+from bridge.slurm.picture import Sighting, Source
 from bridge.submissions import Submission
+
+LOST = "is not known to Slurm any more, and how it ended was not seen"
 
 
 def job_href(job_id: str) -> str:
@@ -29,8 +35,10 @@ def submission_document(submission: Submission, comment: JobComment) -> dict[str
     }
 
 
-def job_document(job: JobSnapshot, comment: JobComment, as_of: datetime) -> dict[str, Any]:
+def job_document(sighting: Sighting) -> dict[str, Any]:
     """The job as JSON: times in RFC 3339 and UTC, durations in seconds, `null` for what is not known yet."""
+    job, comment = sighting.job.snapshot, sighting.job.comment
+    href = job_href(job.job_id)
     finished = job.state in FINISHED_STATES
     # Slurm gives a waiting job its expected start, a running one its expected end, and one that was cancelled while it
     # waited a start all the same; a job that has started has nodes.
@@ -57,11 +65,35 @@ def job_document(job: JobSnapshot, comment: JobComment, as_of: datetime) -> dict
         "nodes": job.nodes,
         "partition": job.partition,
         "restarts": job.restarts,
-        "explanation": explain(job),
-        "source": "controller",
-        "as_of": as_of.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "href": job_href(job.job_id),
+        "explanation": explain(job) if finished or sighting.source != Source.MEMORY else LOST,
+        "source": sighting.source,
+        "as_of": rfc3339_milliseconds(sighting.seen_at),
+        "href": href,
+        "stdout_href": f"{href}/stdout",
+        "stderr_href": f"{href}/stderr",
     }
+
+
+def page_document(page: Page, looked_at: float) -> dict[str, Any]:
+    """A page of a list; `looked_at` is when the queue stood like this, in seconds since the epoch."""
+    return {
+        "jobs": [job_document(job) for job in page.jobs],
+        "next_cursor": None if page.next is None else f"{page.next.job_id}-{page.next.submit_time}",
+        "missing": page.missing,
+        "as_of": rfc3339_milliseconds(looked_at),
+    }
+
+
+def entity_tag(document: dict[str, Any]) -> str:
+    """For a weak `ETag` (RFC 9110) of a job: the same as long as nothing about the job has changed."""
+    content = {**document, "as_of": None, "source": None}
+    return hashlib.blake2b(to_json(content), digest_size=12).hexdigest()
+
+
+def rfc3339_milliseconds(epoch_seconds: float) -> str:
+    """The moment in UTC."""
+    moment = datetime.fromtimestamp(epoch_seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _rfc3339(epoch_seconds: int | None) -> str | None:

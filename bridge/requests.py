@@ -122,8 +122,8 @@ class QaqcRequest(RunRequest):
 M = TypeVar("M", bound=BaseModel)
 
 
-def read_request(model: type[M], body: bytes, rules: RequestRules) -> M:
-    """The request in `body`.
+def read_request(model: type[M], body: bytes, rules: RequestRules | None = None) -> M:
+    """The request in `body`; `rules` for those whose model has fields that they are about.
 
     Raises `MalformedJsonError` where it is not a JSON object in UTF-8, `InvalidRequestError` with every field at fault.
     """
@@ -133,7 +133,7 @@ def read_request(model: type[M], body: bytes, rules: RequestRules) -> M:
         details = error.errors(include_url=False, include_context=False, include_input=False)
     if any(detail["type"] == "json_invalid" or not detail["loc"] for detail in details):
         raise MalformedJsonError("The body must be one JSON object in UTF-8.")
-    raise InvalidRequestError([_field_error(detail) for detail in details[:ERRORS_MAX]])
+    raise InvalidRequestError([field_error(detail) for detail in details[:ERRORS_MAX]])
 
 
 _MESSAGES = {
@@ -145,7 +145,8 @@ _MESSAGES = {
 }
 
 
-def _field_error(detail: ErrorDetails) -> FieldError:
+def field_error(detail: ErrorDetails) -> FieldError:
+    """What pydantic found wrong, in our words where its own are for programmers."""
     field = ".".join(str(part) for part in detail["loc"])
     message = _MESSAGES.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
     return FieldError(field[:100], message)

@@ -16,9 +16,12 @@ from waitress.server import BaseWSGIServer, create_server
 from bridge.admission import Admission
 from bridge.aftermath import Aftermath
 from bridge.app import create_app
+from bridge.archive import Archive
 from bridge.backlog import Backlog
+from bridge.cancellations import Cancellations
 from bridge.deadline import Deadline
 from bridge.identity import Digests, load_secret
+from bridge.inquiries import Inquiries
 from bridge.keys import KeysAtWork
 from bridge.settings import Settings, SettingsError
 from bridge.slurm.board import Board
@@ -44,24 +47,28 @@ CONNECTIONS_MAX = 1000  # pipelines keep theirs open; an idle one costs a descri
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises `SettingsError` where the settings do not let it start."""
     gateway = SlurmGateway(slurm_conf_path=settings.slurm_conf_path, workers=settings.workers)
-    board = Board(gateway)
+    board = Board(gateway, settings.max_waiting_clients)
     keys = KeysAtWork()
     aftermath = Aftermath(gateway, board, keys)
     admission = Admission(settings.threads - SPARE_THREADS)
     try:
         digests = Digests(_load_secret(settings))
         submissions = Submissions(gateway, board, keys, aftermath, Backlog(board, settings.max_pending_jobs))
-        app = create_app(settings, gateway, submissions, digests, admission)
+        inquiries = Inquiries(board, Archive(gateway))
+        cancellations = Cancellations(gateway, board, inquiries, aftermath)
+        app = create_app(settings, gateway, board, submissions, inquiries, cancellations, digests, admission)
         gateway.start()
+        board.start()
         aftermath.start()
         connections: dict[int, Any] = {}
-        _Stopping(admission, gateway, connections, settings.request_timeout_seconds).install()
+        _Stopping(admission, board, gateway, connections, settings.request_timeout_seconds).install()
         _listen(app, settings, connections)
     except (TemplateError, UnicodeDecodeError) as error:
         raise SettingsError(f"template_folder: a job script template cannot be used: {error!r}") from None
     except WorkerUnavailableError as error:
         raise SettingsError(str(error)) from None
     finally:
+        board.close()
         aftermath.close()
         gateway.close()
 
@@ -82,7 +89,7 @@ def _listen(app: falcon.App[falcon.Request, falcon.Response], settings: Settings
             map=connections,
             host=settings.host,
             port=settings.port,
-            threads=settings.threads,
+            threads=settings.threads + settings.max_waiting_clients,
             ident="tsm-slurm-bridge",
             max_request_body_size=TRANSPORT_MAX_BODY_BYTES,
             connection_limit=CONNECTIONS_MAX,
@@ -104,9 +111,15 @@ class _Stopping:
     """The first SIGTERM or SIGINT lets every request have its answer and takes no new work; the second ends at once."""
 
     def __init__(
-        self, admission: Admission, gateway: SlurmGateway, connections: dict[int, Any], timeout_seconds: float
+        self,
+        admission: Admission,
+        board: Board,
+        gateway: SlurmGateway,
+        connections: dict[int, Any],
+        timeout_seconds: float,
     ) -> None:
         self._admission = admission
+        self._board = board
         self._gateway = gateway
         self._connections = connections
         self._timeout_seconds = timeout_seconds
@@ -126,6 +139,7 @@ class _Stopping:
         threading.Thread(target=self._end_when_answered, daemon=True).start()
 
     def _end_when_answered(self) -> None:
+        self._board.close()  # those who wait for news get what is known; not in the signal handler, as it takes a lock
         deadline = Deadline.after(self._timeout_seconds)
         while deadline.remaining_seconds and any(map(_owes_an_answer, list(self._connections.values()))):
             time.sleep(CHECK_PAUSE_SECONDS)

@@ -101,6 +101,13 @@ class Settings(BaseSettings):
     workers: int = Field(
         8, gt=0, le=64, description="Processes that submit to Slurm, one submission at a time; each takes some 30 MB"
     )
+    max_waiting_clients: int = Field(
+        256,
+        gt=0,
+        le=4096,
+        description="Requests that may wait for news of a job (`?wait=`) at once, each in a thread of its own; the "
+        "next get what is known at once",
+    )
     max_pending_jobs: int | None = Field(
         None,
         gt=0,

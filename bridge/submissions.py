@@ -18,9 +18,10 @@ from bridge.errors import (
     OverloadedError,
 )
 from bridge.keys import KeysAtWork
-from bridge.slurm.board import Board, BoardJob
+from bridge.slurm.board import Board
 from bridge.slurm.gateway import Gateway
 from bridge.slurm.messages import JobDescriptor
+from bridge.slurm.picture import BoardJob
 
 log = logging.getLogger(__name__)
 

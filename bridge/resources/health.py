@@ -8,6 +8,7 @@ import falcon
 
 from bridge.deadline import Deadline
 from bridge.errors import BridgeError
+from bridge.slurm.board import Board
 from bridge.slurm.gateway import Gateway
 
 CONTROLLER_TIMEOUT_SECONDS = 2.0  # a controller that takes longer is not ready for work
@@ -27,8 +28,9 @@ class HealthResource:
 class ReadyResource:
     """Readiness, with one entry a dependency."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, board: Board) -> None:
         self._gateway = gateway
+        self._board = board
         self._lock = threading.Lock()
         self._checks: dict[str, dict[str, Any]] = {"controller": {"ok": False, "detail": "is being asked"}}
         self._checked_at = -REMEMBERED_SECONDS
@@ -47,7 +49,11 @@ class ReadyResource:
         if self._lock.acquire(blocking=False):
             try:
                 if time.monotonic() - self._checked_at >= REMEMBERED_SECONDS:
-                    self._checks = {"controller": self._check_controller(), "workers": self._check_workers()}
+                    self._checks = {
+                        "controller": self._check_controller(),
+                        "workers": self._check_workers(),
+                        "board": self._check_board(),
+                    }
                     self._checked_at = time.monotonic()
             finally:
                 self._lock.release()
@@ -67,3 +73,8 @@ class ReadyResource:
         if count.failure is not None:
             detail = f"{detail}; {count.failure}"
         return {"ok": count.alive > 0 and count.failure is None, "detail": detail}
+
+    def _check_board(self) -> dict[str, Any]:
+        if not self._board.looked_at:
+            return {"ok": False, "detail": "the queue has not been seen yet"}
+        return {"ok": self._board.is_current, "detail": f"{time.time() - self._board.looked_at:.1f} s old"}

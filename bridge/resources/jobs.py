@@ -1,42 +1,126 @@
-"""`GET /jobs/{id}`: how one job stands."""
+"""`/jobs`: how jobs stand, and their cancellation."""
 
-import re
-from datetime import UTC, datetime
+from typing import Any
 
 import falcon
 
 from bridge.admission import Admission
-from bridge.bodies import refuse_query
-from bridge.comments import JobComment
+from bridge.bodies import read_json_body, refuse_query
+from bridge.cancellations import Cancellations
 from bridge.deadline import Deadline
-from bridge.errors import NotFoundError
-from bridge.representations import job_document
-from bridge.slurm.gateway import Gateway
+from bridge.errors import BridgeError
+from bridge.inquiries import Inquiries
+from bridge.problems import problem_document
+from bridge.questions import IdsQuestion, JobQuestion, ListQuestion, read_query
+from bridge.representations import entity_tag, job_document, page_document
+from bridge.requests import read_request
+from bridge.slurm.board import Board
 
-_JOB_ID = re.compile(r"[1-9][0-9]{0,9}")
-_JOB_ID_MAX = 0xFFFFFFFD  # above lie Slurm's own marks for "none" and "all" (NO_VAL, INFINITE)
+BUSY_RETRY_SECONDS = "1"  # for those who were not let wait
 
 
 class JobResource:
     """One job of the bridge; anybody else's is not found."""
 
-    def __init__(self, gateway: Gateway, admission: Admission, timeout_seconds: float) -> None:
-        self._gateway = gateway
+    def __init__(
+        self,
+        board: Board,
+        inquiries: Inquiries,
+        cancellations: Cancellations,
+        admission: Admission,
+        timeout_seconds: float,
+    ) -> None:
+        self._board = board
+        self._inquiries = inquiries
+        self._cancellations = cancellations
         self._admission = admission
         self._timeout_seconds = timeout_seconds
 
     def on_get(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
-        """200 with the job."""
-        refuse_query(request)
-        deadline = Deadline.after(self._timeout_seconds)
-        job = None
-        if _JOB_ID.fullmatch(job_id) and int(job_id) <= _JOB_ID_MAX:
-            with self._admission:
-                job = self._gateway.find(job_id, deadline)
-        comment = JobComment.from_json(job.comment) if job else None
-        if job is None or comment is None:
-            raise NotFoundError("Slurm knows no job of this service with this id, or has forgotten it (MinJobAge).")
-        response.media = job_document(job, comment, as_of=datetime.now(UTC))
-        response.set_header("Cache-Control", "no-store")
+        """200 with the job, 304 where the client has it already; held back for `wait` seconds until it changes."""
+        question = read_query(JobQuestion, request)
+        job = self._document(job_id)
+        if question.wait and not job["finished"] and _matches(request, job):
+            if not self._board.wait_for_change(job_id, job["state"], Deadline.after(question.wait)):
+                response.set_header("Retry-After", BUSY_RETRY_SECONDS)
+            job = self._document(job_id)
+        tag = entity_tag(job)
+        response.set_header("ETag", f'W/"{tag}"')
+        _say_how_fresh(response, self._board)
+        if _names(request, tag):
+            response.status = falcon.HTTP_304
+        else:
+            response.media = job
 
     on_head = on_get
+
+    def on_delete(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
+        """202 with the job as it stood before: it ends soon."""
+        refuse_query(request)
+        with self._admission:
+            job = self._cancellations.cancel(job_id, Deadline.after(self._timeout_seconds))
+        response.status = falcon.HTTP_202
+        response.media = job_document(job)
+
+    def _document(self, job_id: str) -> dict[str, Any]:
+        return job_document(self._inquiries.find(job_id, Deadline.after(self._timeout_seconds)))
+
+
+class JobListResource:
+    """All jobs of the bridge."""
+
+    def __init__(self, board: Board, inquiries: Inquiries, timeout_seconds: float) -> None:
+        self._board = board
+        self._inquiries = inquiries
+        self._timeout_seconds = timeout_seconds
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """200 with the newest, or those after `cursor`."""
+        question = read_query(ListQuestion, request)
+        deadline = Deadline.after(self._timeout_seconds)
+        page = self._inquiries.page(question.filter(), question.cursor, question.limit, deadline)
+        _say_how_fresh(response, self._board)
+        response.media = page_document(page, self._board.looked_at)
+
+    on_head = on_get
+
+
+class JobQueryResource:
+    """Many jobs at once."""
+
+    def __init__(self, board: Board, inquiries: Inquiries, timeout_seconds: float) -> None:
+        self._board = board
+        self._inquiries = inquiries
+        self._timeout_seconds = timeout_seconds
+
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
+        """200 with an answer for each id, in the order asked: a job, or why there is none."""
+        refuse_query(request)
+        ids = read_request(IdsQuestion, read_json_body(request)).ids
+        found = self._inquiries.find_all(ids, Deadline.after(self._timeout_seconds))
+        results: list[dict[str, Any]] = []
+        for job_id in ids:
+            answer = found[job_id]
+            if isinstance(answer, BridgeError):
+                problem = problem_document(answer, request.path, request.context.request_id)
+                results.append({"job_id": job_id, "status": answer.status, "problem": problem})
+            else:
+                results.append({"job_id": job_id, "status": 200, "job": job_document(answer)})
+        _say_how_fresh(response, self._board)
+        response.media = {"results": results}
+
+
+def _matches(request: falcon.Request, job: dict[str, Any]) -> bool:
+    """Whether the client has the job as it stands, or does not say what it has: else there is no reason to wait."""
+    return not request.if_none_match or _names(request, entity_tag(job))
+
+
+def _names(request: falcon.Request, tag: str) -> bool:
+    """Whether `If-None-Match` names the tag."""
+    return any(named in ("*", tag) for named in request.if_none_match or ())
+
+
+def _say_how_fresh(response: falcon.Response, board: Board) -> None:
+    response.set_header("Cache-Control", "no-store")
+    if not board.is_current:
+        response.set_header("Warning", '110 - "the Slurm controller does not answer; this is its last word"')

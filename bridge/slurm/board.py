@@ -1,48 +1,142 @@
-"""The board: the bridge's own jobs as the controller last described them, found by the key they were submitted with.
+"""The board: one look at the queue for all who ask, however many they are.
 
-A look at the queue costs the controller the same for one who asks as for many, so all who ask at the same time share
-one. What an answer is worth depends on what came before: a controller that was silent may still be executing requests
-that were given up meanwhile. A look counts as trusted only once the controller has been answering for a while.
+Two kinds of callers. Those who only want to know how a job stands read what the last look has shown; a thread looks
+again, once a second while there are such readers and seldom while there are none. Those who decide by it whether a job
+is to be submitted need a look that was begun after they asked, and one that can be trusted: a controller that was
+silent may still be executing requests that were given up meanwhile, so that a look counts only once the controller has
+been answering for a while.
 """
 
+import logging
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from bridge.comments import JobComment
 from bridge.deadline import Deadline
-from bridge.errors import ControllerUnreachableError
+from bridge.errors import BridgeError, ControllerUnreachableError, OverloadedError
 from bridge.slurm.gateway import Gateway
 from bridge.slurm.messages import JobSnapshot, QueueChange
+from bridge.slurm.picture import BoardJob, Picture, Sighting, own_jobs
+
+log = logging.getLogger(__name__)
 
 # How long a controller must have been answering before the queue is taken to hold all that was sent to it earlier.
 # Requests that piled up before a stopped controller are executed within some tens of milliseconds of its return.
 SETTLE_SECONDS = 1.0
 RETRY_PAUSE_SECONDS = 0.2  # after a look that failed
 PATIENCE_SECONDS = 2.0  # a look that had less time than this and was not answered says nothing about the controller
+OVERDUE_CHECK_SECONDS = 0.25  # that a look takes too long is an event nobody tells of
+LOOK_SECONDS = 12.0  # longer than libslurm's own patience (MessageTimeout, 10 s)
 
-
-@dataclass(frozen=True, slots=True)
-class BoardJob:
-    """A job of the bridge."""
-
-    snapshot: JobSnapshot
-    comment: JobComment
+# From the beginning of one look to that of the next, while somebody reads the board.
+INTERVAL_SECONDS = 1.0
+COST_SHARE = 4  # a look that takes long is begun after this many times as long at the earliest
+# The same while nobody does: often enough to see how a job has ended before the controller forgets it.
+IDLE_INTERVAL_MAX_SECONDS = 30.0
+INTEREST_SECONDS = 5.0  # for so long after the last reader the board is kept fresh
 
 
 class Board:
-    """Safe to use from many threads."""
+    """Safe to use from many threads. `max_waiting` readers may wait for something at a time, the next do not."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, max_waiting: int) -> None:
         self._gateway = gateway
+        self._gate = threading.BoundedSemaphore(max_waiting)
         self._changed = threading.Condition()
-        self._jobs: dict[str, BoardJob] = {}
-        self._ids_by_key: dict[str, set[str]] = {}
-        self._pending = 0
+        self._picture = Picture()
         self._expected: list[float] = []  # when jobs were submitted that the board may not have seen yet
-        self._is_looking = False
+        self._waiters: dict[str, list[threading.Event]] = {}  # by the job that they wait for
+        self._looking_since_seconds: float | None = None  # None: nobody is
         self._looked_at_seconds = float("-inf")  # when the last look that succeeded was begun
+        self._look_cost_seconds = 0.0
+        self._failure: BridgeError | None = None  # of the last look
         self._answering_since_seconds: float | None = None  # None: silent, or never asked
+        self._read_at_seconds = float("-inf")
+        self._min_job_age_seconds: int | None = None  # None: to be asked
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._keep_fresh, name="board", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Look no more, and let nobody wait."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+            for event in [event for events in self._waiters.values() for event in events]:
+                event.set()
+
+    # What readers use.
+
+    def freshen(self, deadline: Deadline) -> None:
+        """Let the board be as fresh as it is kept for readers, where the controller answers."""
+        self._read_at_seconds = time.monotonic()
+        if not self._is_fresh():
+            with suppress(OverloadedError):
+                self._wait_for_look(self._is_fresh, deadline)
+
+    def look_again(self, deadline: Deadline) -> None:
+        """Wait for a look that is begun after this call.
+
+        Raises `ControllerUnreachableError` where there was none by `deadline`, `OverloadedError` where too many wait.
+        """
+        asked_at_seconds = self._read_at_seconds = time.monotonic()
+        if not self._wait_for_look(lambda: self._looked_at_seconds >= asked_at_seconds, deadline):
+            raise ControllerUnreachableError("The Slurm controller, which may know this, does not answer. Ask again.")
+                "The Slurm controller does not answer, and may know this. Ask again later."
+            )
+
+    def find(self, job_id: str) -> Sighting | None:
+        """How the job stands, as far as the board knows."""
+        with self._changed:
+            return self._picture.find(job_id)
+
+    def newest_first(self) -> list[BoardJob]:
+        """All jobs on the board. The list is not to be changed."""
+        with self._changed:
+            return self._picture.newest_first()
+
+    def wait_for_change(self, job_id: str, state: str, deadline: Deadline) -> bool:
+        """Wait until the job is in another state than `state`, `deadline` has come, or the board is closed.
+
+        False, at once, where too many wait already.
+        """
+        if not self._gate.acquire(blocking=False):
+            return False
+        try:
+            with self._waiting_for(job_id) as event:
+                while deadline.remaining_seconds and not self._is_closed:
+                    event.clear()
+                    sighting = self.find(job_id)
+                    if sighting is None or sighting.job.snapshot.state != state:
+                        break
+                    event.wait(deadline.remaining_seconds)
+        finally:
+            self._gate.release()
+        return True
+
+    @property
+    def looked_at(self) -> float:
+        """When the queue stood as the board shows it, in seconds since the epoch; 0 where that was never seen."""
+        return self._picture.looked_at
+
+    @property
+    def min_job_age_seconds(self) -> int:
+        """For how long the controller remembers a job that has ended; 0 while it has not said so."""
+        return self._min_job_age_seconds or 0
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the controller answered the last time, and answers now."""
+        since = self._looking_since_seconds
+        is_overdue = since is not None and time.monotonic() - since > max(PATIENCE_SECONDS, 2 * self._look_cost_seconds)
+        return self._failure is None and not is_overdue
+
+    # What those use who submit.
 
     @property
     def answering_since_seconds(self) -> float | None:
@@ -53,6 +147,25 @@ class Board:
         """The controller did not answer somebody: what was sent to it may be executed later."""
         with self._changed:
             self._answering_since_seconds = None
+
+    def add(self, job_id: str, comment: JobComment, partition: str | None) -> None:
+        """The controller has just accepted this job."""
+        snapshot = JobSnapshot(
+            job_id=job_id,
+            comment=comment.to_json(),
+            state="PENDING",
+            state_reason=None,
+            exit_code=0,
+            signal=0,
+            submit_time=int(time.time()),
+            start_time=None,
+            end_time=None,
+            nodes=None,
+            partition=partition,
+            restarts=0,
+        )
+        with self._changed:
+            self._picture.add(BoardJob(snapshot, comment))
 
     def look(self, deadline: Deadline, *, max_age_seconds: float = 0.0) -> None:
         """Bring the board to how the queue stands after this call was made, or a given time before, in a trusted look.
@@ -76,7 +189,7 @@ class Board:
     def pending(self) -> int:
         """How many jobs wait: as of the last look, and those submitted since."""
         with self._changed:
-            return self._pending + len(self._expected)
+            return self._picture.pending + len(self._expected)
 
     def expect_job(self) -> None:
         """A job is about to be submitted."""
@@ -84,16 +197,14 @@ class Board:
             self._expected.append(time.monotonic())
 
     def with_key(self, key: str) -> list[BoardJob]:
-        """The jobs submitted with `key`, oldest first; more than one only where Slurm made a twin."""
+        """The jobs in the queue that were submitted with `key`, oldest first; several only where Slurm made a twin."""
         with self._changed:
-            jobs = [self._jobs[job_id] for job_id in self._ids_by_key.get(key, ())]
-        return sorted(jobs, key=lambda job: int(job.snapshot.job_id))
+            return self._picture.with_key(key)
 
     def twins(self) -> list[list[BoardJob]]:
         """The jobs of each key that has more than one, oldest first."""
         with self._changed:
-            keys = [key for key, job_ids in self._ids_by_key.items() if len(job_ids) > 1]
-        return [self.with_key(key) for key in keys]
+            return [self._picture.with_key(key) for key in self._picture.shared_keys()]
 
     def _is_trusted(self, asked_at_seconds: float) -> bool:
         with self._changed:
@@ -106,53 +217,113 @@ class Board:
         with self._changed:
             since = self._answering_since_seconds
             settled_in = 0.0 if since is None else since + SETTLE_SECONDS - time.monotonic()
-            if self._is_looking or settled_in > 0:
-                pause = deadline.remaining_seconds if self._is_looking else settled_in
-                self._changed.wait(min(pause, deadline.remaining_seconds))
+            if settled_in > 0:
+                self._changed.wait(min(settled_in, deadline.remaining_seconds))
                 return False
-            self._is_looking = True
-            return True
+            return self._may_look(deadline)
+
+    # The looks themselves.
+
+    def _may_look(self, deadline: Deadline) -> bool:
+        """True where the caller is to look now; False after a wait for another who does. To be called with the lock."""
+        if self._looking_since_seconds is not None:
+            self._changed.wait(deadline.remaining_seconds)
+            return False
+        self._looking_since_seconds = time.monotonic()
+        return True
 
     def _load(self, deadline: Deadline) -> None:
-        begun_at_seconds = time.monotonic()
+        begun_at_seconds, begun_at = time.monotonic(), time.time()
+        failure: BridgeError | None = None
         try:
             change = self._gateway.queue(deadline)
-        except ControllerUnreachableError as error:
-            if error.slurm_code or time.monotonic() - begun_at_seconds > PATIENCE_SECONDS:
+            jobs = own_jobs(change.jobs)
+            with self._changed:
+                self._show(change, jobs, begun_at_seconds, begun_at)
+        except BridgeError as error:
+            failure = error
+            is_silent = isinstance(error, ControllerUnreachableError)
+            if is_silent and (error.slurm_code or time.monotonic() - begun_at_seconds > PATIENCE_SECONDS):
                 self.note_silence()
             raise
-        else:
-            with self._changed:
-                self._apply(change)
-                self._looked_at_seconds = begun_at_seconds
-                self._expected = [at_seconds for at_seconds in self._expected if at_seconds >= begun_at_seconds]
-                if self._answering_since_seconds is None:
-                    self._answering_since_seconds = time.monotonic()
         finally:
             with self._changed:
-                self._is_looking = False
+                self._failure = failure
+                self._looking_since_seconds = None
                 self._changed.notify_all()
 
-    def _apply(self, change: QueueChange) -> None:
-        if change.is_full:
-            self._jobs.clear()
-            self._ids_by_key.clear()
-            self._pending = 0
-        for job_id in change.gone:
-            self._forget(job_id)
-        for snapshot in change.jobs:
-            self._forget(snapshot.job_id)  # an id may come again with another job, after a controller's crash
-            comment = JobComment.from_json(snapshot.comment)
-            if comment is not None:
-                self._jobs[snapshot.job_id] = BoardJob(snapshot, comment)
-                self._ids_by_key.setdefault(comment.key, set()).add(snapshot.job_id)
-                self._pending += snapshot.state == "PENDING"
+    def _show(self, change: QueueChange, jobs: list[BoardJob], begun_at_seconds: float, begun_at: float) -> None:
+        for job_id in self._picture.apply(change, jobs, begun_at):
+            for event in self._waiters.get(job_id, ()):
+                event.set()
+        self._looked_at_seconds = begun_at_seconds
+        self._look_cost_seconds = time.monotonic() - begun_at_seconds
+        self._expected = [at_seconds for at_seconds in self._expected if at_seconds >= begun_at_seconds]
+        if self._answering_since_seconds is None:
+            self._answering_since_seconds = time.monotonic()
 
-    def _forget(self, job_id: str) -> None:
-        job = self._jobs.pop(job_id, None)
-        if job is not None:
-            self._pending -= job.snapshot.state == "PENDING"
-            job_ids = self._ids_by_key[job.comment.key]
-            job_ids.discard(job_id)
-            if not job_ids:
-                del self._ids_by_key[job.comment.key]
+    # Keeping the board fresh for readers.
+
+    def _wait_for_look(self, is_done: Callable[[], bool], deadline: Deadline) -> bool:
+        if not self._gate.acquire(blocking=False):
+            raise OverloadedError("Too many requests wait for a look at the queue. Send this one again.")
+        try:
+            with self._changed:
+                self._changed.notify_all()  # the thread that looks, which may be idle
+                while not is_done() and self.is_current and not self._is_closed and deadline.remaining_seconds:
+                    self._changed.wait(min(OVERDUE_CHECK_SECONDS, deadline.remaining_seconds))
+                return is_done()
+        finally:
+            self._gate.release()
+
+    def _keep_fresh(self) -> None:
+        while not self._is_closed:
+            deadline = Deadline.after(LOOK_SECONDS)
+            try:
+                if self._min_job_age_seconds is None:
+                    self._min_job_age_seconds = self._gateway.controller(deadline).min_job_age_seconds
+                with self._changed:
+                    is_turn = self._may_look(deadline)
+                if is_turn:
+                    self._load(deadline)
+            except BridgeError as error:
+                log.debug("no look at the queue", extra={"detail": str(error)})
+            except Exception:  # this thread has to go on, or the board shows the same for ever
+                log.exception("bug")
+            self._pause(time.monotonic())
+
+    def _pause(self, ended_at_seconds: float) -> None:
+        """Wait until the next look is due."""
+        with self._changed:
+            while not self._is_closed:
+                begun_at_seconds = ended_at_seconds if self._failure else self._looked_at_seconds
+                due_in_seconds = begun_at_seconds + self._interval_seconds() - time.monotonic()
+                if due_in_seconds <= 0:
+                    return
+                self._changed.wait(due_in_seconds)
+
+    def _interval_seconds(self) -> float:
+        is_read = self._waiters or time.monotonic() < self._read_at_seconds + INTEREST_SECONDS
+        busy_seconds = max(INTERVAL_SECONDS, COST_SHARE * self._look_cost_seconds)
+        if is_read or self._min_job_age_seconds is None:
+            return busy_seconds
+        return max(busy_seconds, min(IDLE_INTERVAL_MAX_SECONDS, self._min_job_age_seconds / 2))
+
+    def _is_fresh(self) -> bool:
+        slack_seconds = max(INTERVAL_SECONDS / 2, 2 * self._look_cost_seconds)
+        age_seconds = time.monotonic() - self._looked_at_seconds
+        return age_seconds <= max(INTERVAL_SECONDS, COST_SHARE * self._look_cost_seconds) + slack_seconds
+
+    @contextmanager
+    def _waiting_for(self, job_id: str) -> Iterator[threading.Event]:
+        event = threading.Event()
+        with self._changed:
+            self._waiters.setdefault(job_id, []).append(event)
+            self._changed.notify_all()  # as above
+        try:
+            yield event
+        finally:
+            with self._changed:
+                self._waiters[job_id].remove(event)
+                if not self._waiters[job_id]:
+                    del self._waiters[job_id]

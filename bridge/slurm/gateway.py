@@ -1,6 +1,6 @@
 """The only door from HTTP to Slurm: submissions, cancellations, looks at the queue, questions. Each by a deadline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -62,6 +62,12 @@ class Gateway(Protocol):
     def controller(self, deadline: Deadline) -> ControllerFacts:
         """What the controller says of itself."""
 
+    def find_past(self, job_ids: Sequence[str], deadline: Deadline) -> tuple[JobSnapshot, ...]:
+        """The jobs of these ids that accounting knows; none on a cluster without accounting."""
+
+    def past(self, since: int, until: int, deadline: Deadline) -> tuple[JobSnapshot, ...]:
+        """All that accounting knows of jobs that waited, ran or ended in this time, in seconds since the epoch."""
+
     def ping(self, deadline: Deadline) -> tuple[ControllerPing, ...]:
         """One entry a controller of the cluster, the primary first."""
 
@@ -115,6 +121,14 @@ class SlurmGateway:
     def controller(self, deadline: Deadline) -> ControllerFacts:
         """See `Gateway`."""
         return self._read(self._asker, AskController(), ControllerFacts, deadline)
+
+    def find_past(self, job_ids: Sequence[str], deadline: Deadline) -> tuple[JobSnapshot, ...]:
+        """See `Gateway`."""
+        return ()
+
+    def past(self, since: int, until: int, deadline: Deadline) -> tuple[JobSnapshot, ...]:
+        """See `Gateway`."""
+        return ()
 
     def ping(self, deadline: Deadline) -> tuple[ControllerPing, ...]:
         """See `Gateway`."""

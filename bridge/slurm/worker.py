@@ -12,11 +12,13 @@ import signal
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from bridge.comments import COMMENT_START
+from bridge.job_ids import array_indices
 from bridge.slurm.errors import PYSLURM_REFUSED
 from bridge.slurm.exit_codes import keep_exit_codes
 from bridge.slurm.messages import (
@@ -102,6 +104,7 @@ def load_pyslurm(slurm_conf_path: str | None) -> "ModuleType":
         passed_on["SLURM_CONF"] = conf_path
     for name, value in passed_on.items():
         os.putenv(name, value)
+    os.putenv("SLURM_BITSTR_LEN", "0")  # or libslurm cuts the list of an array's waiting elements short
     os.environ["PYSLURM_DISABLE_AUTO_INIT"] = "1"
     import pyslurm
 
@@ -160,10 +163,19 @@ def _find(pyslurm: "ModuleType", request: Find) -> Reply:
     return Found(_snapshot(job) if job.user_id == os.getuid() else None)
 
 
+def _snapshots(job: Any) -> list[JobSnapshot]:
+    """The job; where it stands for the elements of an array that still wait, one for each of them."""
+    snapshot = _snapshot(job)
+    waiting = job.array_tasks_waiting if job.array_task_id is None else None
+    if waiting is None:
+        return [snapshot]
+    return [replace(snapshot, job_id=f"{job.array_id}_{index}") for index in array_indices(waiting)]
+
+
 def _snapshot(job: Any) -> JobSnapshot:
     reason = job.state_reason
     return JobSnapshot(
-        job_id=str(job.id),
+        job_id=str(job.id) if job.array_task_id is None else f"{job.array_id}_{job.array_task_id}",
         comment=_comment(job),
         state=job.state,
         state_reason=None if reason in (None, "None") else reason,
@@ -194,7 +206,8 @@ class _QueueReader:
 
     def load(self, _request: LoadQueue) -> Reply:
         ours = (job for job in self._pyslurm.Jobs.load().values() if job.user_id == os.getuid())
-        jobs = {str(job.id): _snapshot(job) for job in ours if _comment(job).startswith(COMMENT_START)}
+        bridges = (job for job in ours if _comment(job).startswith(COMMENT_START))
+        jobs = {snapshot.job_id: snapshot for job in bridges for snapshot in _snapshots(job)}
         known, self._known = self._known, jobs
         if known is None:
             return QueueChange(is_full=True, jobs=tuple(jobs.values()), gone=())

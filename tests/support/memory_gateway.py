@@ -1,7 +1,7 @@
 """A gateway without Slurm, for unit tests. It passes the same contract as the real one: `tests/contract/`."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bridge.deadline import Deadline
 from bridge.explanations import FINISHED_STATES
@@ -61,6 +61,14 @@ class MemoryGateway:
             return False
         self.put(job_id, {"state": "CANCELLED", "end_time": int(time.time())})
         return True
+
+    def find_past(self, job_ids: Sequence[str], deadline: Deadline) -> tuple[JobSnapshot, ...]:
+        """See `Gateway`."""
+        return ()
+
+    def past(self, since: int, until: int, deadline: Deadline) -> tuple[JobSnapshot, ...]:
+        """See `Gateway`."""
+        return ()
 
     def controller(self, deadline: Deadline) -> ControllerFacts:
         """See `Gateway`."""

@@ -12,7 +12,8 @@ from bridge.comments import JobComment
 from bridge.deadline import Deadline
 from bridge.keys import KeysAtWork
 from bridge.slurm import board as board_module
-from bridge.slurm.board import Board, BoardJob
+from bridge.slurm.board import Board
+from bridge.slurm.picture import BoardJob
 from tests.support.memory_gateway import MemoryGateway
 from tests.support.samples import OUTPUT_FOLDER, THING, descriptor
 
@@ -56,7 +57,7 @@ def test_a_late_twin_is_cancelled() -> None:
     gateway = MemoryGateway()
     twin = descriptor(OUTPUT_FOLDER)
     ids = [gateway.submit(twin, Deadline.after(1)) for _ in range(2)]
-    watch = Aftermath(gateway, Board(gateway), KeysAtWork())
+    watch = Aftermath(gateway, Board(gateway, 8), KeysAtWork())
     watch.start()
     assert [state_within(gateway, job_id, "CANCELLED") for job_id in ids] == [False, True]
     watch.close()
@@ -65,7 +66,7 @@ def test_a_late_twin_is_cancelled() -> None:
 @pytest.mark.usefixtures("fast")
 def test_a_job_that_the_controller_lost_is_submitted_again_and_once() -> None:
     gateway = MemoryGateway()
-    watch = Aftermath(gateway, Board(gateway), KeysAtWork())
+    watch = Aftermath(gateway, Board(gateway, 8), KeysAtWork())
     watch.start()
     comment = JobComment("parse", UUID(THING), "request-1", uuid4().hex, "digest-1")
     job = descriptor(OUTPUT_FOLDER, comment=comment.to_json())
@@ -81,7 +82,7 @@ def test_a_job_that_the_controller_lost_is_submitted_again_and_once() -> None:
 @pytest.mark.usefixtures("fast")
 def test_a_lost_job_that_is_refused_does_not_hold_up_the_others() -> None:
     gateway = MemoryGateway()
-    watch = Aftermath(gateway, Board(gateway), KeysAtWork())
+    watch = Aftermath(gateway, Board(gateway, 8), KeysAtWork())
     watch.start()
     jobs = []
     for partition in ("nowhere", None):

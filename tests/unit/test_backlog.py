@@ -27,7 +27,7 @@ def test_the_limit_counts_all_that_wait(monkeypatch: pytest.MonkeyPatch, age_sec
     monkeypatch.setattr(backlog_module, "COUNT_AGE_SECONDS", age_seconds)
     gateway = MemoryGateway()
     gateway.submit(descriptor(OUTPUT_FOLDER), Deadline.after(1))  # another bridge's
-    backlog = Backlog(Board(gateway), limit=3)
+    backlog = Backlog(Board(gateway, 8), limit=3)
     for _ in range(2):
         submit(gateway, backlog)
     with pytest.raises(TooManyRequestsError, match="max_pending_jobs"):
@@ -37,7 +37,7 @@ def test_the_limit_counts_all_that_wait(monkeypatch: pytest.MonkeyPatch, age_sec
 def test_a_job_that_has_started_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog_module, "COUNT_AGE_SECONDS", 0.0)
     gateway = MemoryGateway()
-    backlog = Backlog(Board(gateway), limit=1)
+    backlog = Backlog(Board(gateway, 8), limit=1)
     job_id = submit(gateway, backlog)
     with pytest.raises(TooManyRequestsError):
         submit(gateway, backlog)
@@ -48,4 +48,4 @@ def test_a_job_that_has_started_makes_room(monkeypatch: pytest.MonkeyPatch) -> N
 def test_without_a_limit_nobody_is_asked() -> None:
     gateway = MemoryGateway()
     gateway.is_dead = True
-    Backlog(Board(gateway), limit=None).admit(Deadline.after(1))
+    Backlog(Board(gateway, 8), limit=None).admit(Deadline.after(1))

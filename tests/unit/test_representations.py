@@ -10,6 +10,7 @@ import pytest
 from bridge.comments import JobComment
 from bridge.representations import job_document
 from bridge.slurm.messages import JobSnapshot
+from bridge.slurm.picture import BoardJob, Sighting, Source
 from tests.support.samples import THING
 
 COMMENT = JobComment("parse", UUID(THING), "request-1", "key-1", "digest-1")
@@ -31,7 +32,8 @@ RUNNING = JobSnapshot(
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    return job_document(replace(RUNNING, **changes), COMMENT, NOW)
+    job = BoardJob(replace(RUNNING, **changes), COMMENT)
+    return job_document(Sighting(job, Source.CONTROLLER, NOW.timestamp()))
 
 
 def test_a_running_job() -> None:
@@ -58,6 +60,8 @@ def test_a_running_job() -> None:
         "source": "controller",
         "as_of": "2026-01-02T03:04:05.678Z",
         "href": "/jobs/17",
+        "stdout_href": "/jobs/17/stdout",
+        "stderr_href": "/jobs/17/stderr",
     }
 
 

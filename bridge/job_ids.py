@@ -1,0 +1,28 @@
+"""Slurm's job ids as text: `"17"`, or `"20_3"` for an element of an array."""
+
+import re
+
+_JOB_ID = re.compile(r"([1-9][0-9]{0,9})(?:_(0|[1-9][0-9]{0,9}))?")
+_NUMBER_MAX = 0xFFFFFFFD  # above lie Slurm's own marks for "none" and "all" (NO_VAL, INFINITE)
+
+
+def is_job_id(text: str) -> bool:
+    """Whether a job could have this id."""
+    match = _JOB_ID.fullmatch(text)
+    return match is not None and all(int(number) <= _NUMBER_MAX for number in match.groups(default="0"))
+
+
+def array_indices(text: str) -> list[int]:
+    """The indices in Slurm's short form: `"0-2,7,10-20:5"` are 0, 1, 2, 7, 10, 15 and 20."""
+    indices: list[int] = []
+    for part in text.split(","):
+        bounds, _, step = part.partition(":")
+        first, _, last = bounds.partition("-")
+        indices += range(int(first), int(last or first) + 1, int(step or 1))
+    return indices
+
+
+def job_order(job_id: str) -> tuple[int, int]:
+    """Job ids compare by it as the jobs were submitted, and the elements of an array by their index."""
+    array_id, _, task_id = job_id.partition("_")
+    return int(array_id), int(task_id or -1)
