@@ -87,8 +87,6 @@ class Board:
         asked_at_seconds = self._read_at_seconds = time.monotonic()
         if not self._wait_for_look(lambda: self._looked_at_seconds >= asked_at_seconds, deadline):
             raise ControllerUnreachableError("The Slurm controller, which may know this, does not answer. Ask again.")
-                "The Slurm controller does not answer, and may know this. Ask again later."
-            )
 
     def find(self, job_id: str) -> Sighting | None:
         """How the job stands, as far as the board knows."""

@@ -10,9 +10,11 @@ from typing import Any
 import falcon.testing
 import pytest
 
+from bridge.deadline import Deadline
+from bridge.slurm import board
 from tests.support.application import running_application
 from tests.support.memory_gateway import MemoryGateway
-from tests.support.samples import PARSE_BODY, QAQC_BODY, THING, settings
+from tests.support.samples import OUTPUT_FOLDER, PARSE_BODY, QAQC_BODY, THING, descriptor, settings
 
 JSON = {"Content-Type": "application/json"}
 
@@ -23,7 +25,8 @@ def gateway() -> MemoryGateway:
 
 
 @pytest.fixture
-def client(gateway: MemoryGateway) -> Iterator[falcon.testing.TestClient]:
+def client(gateway: MemoryGateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[falcon.testing.TestClient]:
+    monkeypatch.setattr(board, "INTERVAL_SECONDS", 0.02)
     with running_application(gateway, settings(request_timeout_seconds=0.2)) as client:
         yield client
 
@@ -169,7 +172,7 @@ def test_a_query_that_no_route_knows_is_refused(client: falcon.testing.TestClien
         pytest.param("GET", "/jobs/0", 404, "not-found", id="job-id-zero"),
         pytest.param("GET", "/jobs/99999999999", 404, "not-found", id="job-id-too-large"),
         pytest.param("GET", "/jobs/1%0a", 404, "not-found", id="job-id-newline"),
-        pytest.param("GET", "/jobs/1?wait=3", 422, "invalid-request", id="unknown-parameter"),
+        pytest.param("GET", "/jobs/1?format=xml", 422, "invalid-request", id="unknown-parameter"),
     ],
 )
 def test_what_is_not_there(
@@ -183,8 +186,7 @@ def test_a_wrong_method_is_told_the_right_ones(client: falcon.testing.TestClient
 
 
 def test_jobs_of_others_are_not_found(client: falcon.testing.TestClient, gateway: MemoryGateway) -> None:
-    post(client, "/extractor/run", PARSE_BODY)
-    gateway.put("1", {"comment": "my own job"})
+    gateway.submit(descriptor(OUTPUT_FOLDER, comment="my own job"), Deadline.after(1))
     assert_problem(client.simulate_get("/jobs/1"), 404, "not-found")
 
 
