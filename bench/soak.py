@@ -5,8 +5,9 @@ Usage, as root in the box: ./container/shell python -m bench.soak
 
 from pathlib import Path
 
-from bench import load, peers
+from bench import peers
 from bench.submit import fresh_slurm
+from tests.support import load
 from tests.support.bridge_process import children_of
 
 SUBMISSIONS = 20_000

@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import load, peers
+from bench import peers
+from tests.support import load
 from tests.support.bridge_process import ROOT, SERVICE_USER
 from tests.support.private_slurm import PrivateSlurm
 

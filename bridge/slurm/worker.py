@@ -9,8 +9,9 @@ import ctypes
 import os
 import select
 import signal
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -208,11 +209,24 @@ class _QueueReader:
         ours = (job for job in self._pyslurm.Jobs.load().values() if job.user_id == os.getuid())
         bridges = (job for job in ours if _comment(job).startswith(COMMENT_START))
         jobs = {snapshot.job_id: snapshot for job in bridges for snapshot in _snapshots(job)}
-        known, self._known = self._known, jobs
+        known = self._known
+        jobs.update((job.job_id, job) for job in _cancelled_elements(known or {}, jobs))
+        self._known = jobs
         if known is None:
             return QueueChange(is_full=True, jobs=tuple(jobs.values()), gone=())
         changed = tuple(job for job_id, job in jobs.items() if known.get(job_id) != job)
         return QueueChange(is_full=False, jobs=changed, gone=tuple(known.keys() - jobs.keys()))
+
+
+def _cancelled_elements(known: Mapping[str, JobSnapshot], jobs: Mapping[str, JobSnapshot]) -> list[JobSnapshot]:
+    """Elements that were waiting and are not in the queue any more, while others of their array are.
+
+    Slurm keeps no record of an element that is cancelled before it is first considered for a start.
+    """
+    arrays = {job_id.partition("_")[0] for job_id in jobs if "_" in job_id}
+    gone = (known[job_id] for job_id in known.keys() - jobs.keys() if "_" in job_id)
+    waiting = (job for job in gone if job.state == "PENDING" and job.job_id.partition("_")[0] in arrays)
+    return [replace(job, state="CANCELLED", state_reason=None, end_time=int(time.time())) for job in waiting]
 
 
 def _cancel(pyslurm: "ModuleType", request: Cancel) -> Reply:

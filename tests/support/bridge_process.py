@@ -27,7 +27,7 @@ STOP_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the service answered; `body` is the JSON in it."""
+    """What the service answered; `body` is the JSON in it, None where it is empty."""
 
     status: int
     headers: Message
@@ -47,9 +47,14 @@ class Bridge:
         """All it has logged so far."""
         return self.log_path.read_text()
 
-    def get(self, path: str) -> Answer:
-        """`GET path`."""
-        return self._request(urllib.request.Request(self.url + path))
+    def get(self, path: str, **headers: str) -> Answer:
+        """`GET path`; `_` in a header's name stands for `-`."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._request(urllib.request.Request(self.url + path, headers=named))
+
+    def delete(self, path: str) -> Answer:
+        """`DELETE path`."""
+        return self._request(urllib.request.Request(self.url + path, method="DELETE"))
 
     def post(self, path: str, body: Any, content_type: str = "application/json", key: str | None = None) -> Answer:
         """`POST path` with `body` as JSON, or with its bytes as they are; `key` is its `Idempotency-Key`."""
@@ -74,10 +79,14 @@ class Bridge:
     def _request(self, request: urllib.request.Request) -> Answer:
         try:
             with urllib.request.urlopen(request, timeout=60) as response:
-                return Answer(response.status, response.headers, json.load(response))
+                return _answer(response.status, response.headers, response.read())
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, error.headers, json.load(error))
+                return _answer(error.code, error.headers, error.read())
+
+
+def _answer(status: int, headers: Message, content: bytes) -> Answer:
+    return Answer(status, headers, json.loads(content) if content else None)
 
 
 def start_bridge(folder: Path, environment: Mapping[str, str], *arguments: str, port: int | None = None) -> Bridge:

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,10 +44,28 @@ def post(url: str, body: object, headers: Mapping[str, str], *, clients: int, se
     Raises `LoadError` where an answer was not 2xx, or wrk failed.
     """
     lines = [f"wrk.method = 'POST'\nwrk.body = {json.dumps(json.dumps(body))}"]
-    lines += [f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in headers.items()]
+    return _run(url, [*lines, *_headers({**headers, "Content-Type": "application/json"})], clients, seconds)
+
+
+def get(url: str, paths: Sequence[str], headers: Mapping[str, str], *, clients: int, seconds: int) -> Load:
+    """GET the `paths` below `url` by turns, and otherwise as `post`."""
+    turns = f"""
+local paths, turn = {{{", ".join(json.dumps(path) for path in paths)}}}, 0
+function request()
+  turn = turn % #paths + 1
+  return wrk.format('GET', paths[turn])
+end"""
+    return _run(url, [*_headers(headers), turns], clients, seconds)
+
+
+def _headers(headers: Mapping[str, str]) -> list[str]:
+    return [f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in headers.items()]
+
+
+def _run(url: str, lua: Sequence[str], clients: int, seconds: int) -> Load:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "load.lua"
-        script.write_text("\n".join([*lines, "wrk.headers['Content-Type'] = 'application/json'", _REPORT]))
+        script.write_text("\n".join([*lua, _REPORT]))
         done = subprocess.run(
             ["wrk", "--threads=1", f"--connections={clients}", f"--duration={seconds}s", f"--script={script}", url],
             capture_output=True,
