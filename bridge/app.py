@@ -8,11 +8,13 @@ from bridge.admission import Admission
 from bridge.descriptors import JobFactory
 from bridge.errors import BridgeError
 from bridge.identity import Digests
+from bridge.masking import Masker
 from bridge.middleware import RequestLog
 from bridge.problems import PROBLEM_MEDIA_TYPE, answer_bridge_error, answer_bug, answer_falcon_error
 from bridge.requests import ParseRequest, QaqcRequest, RequestRules
 from bridge.resources.health import HealthResource, ReadyResource
 from bridge.resources.jobs import JobResource
+from bridge.resources.outputs import OutputResource
 from bridge.resources.runs import RunResource
 from bridge.settings import Settings
 from bridge.slurm.gateway import Gateway
@@ -20,15 +22,26 @@ from bridge.submissions import Submissions
 
 
 def create_app(
-    settings: Settings, gateway: Gateway, submissions: Submissions, digests: Digests, admission: Admission
+    settings: Settings,
+    gateway: Gateway,
+    submissions: Submissions,
+    digests: Digests,
+    admission: Admission,
+    readers: Admission,
 ) -> falcon.App[falcon.Request, falcon.Response]:
-    """The WSGI application. Raises `jinja2.TemplateError` where a job script template cannot be rendered."""
+    """The WSGI application; `readers` counts the outputs being read, which pass `admission` as well.
+
+    Raises `jinja2.TemplateError` where a job script template cannot be rendered.
+    """
     timeout_seconds = settings.request_timeout_seconds
     rules = RequestRules(settings.parsers, settings.target_schemes, settings.source_schemes)
     parse_jobs = JobFactory.for_kind(ParseRequest.kind, settings)
     qaqc_jobs = JobFactory.for_kind(QaqcRequest.kind, settings)
     parse = RunResource(ParseRequest, parse_jobs, rules, digests, submissions, admission, timeout_seconds)
     qaqc = RunResource(QaqcRequest, qaqc_jobs, rules, digests, submissions, admission, timeout_seconds)
+    masker = Masker([settings.mqtt_password.get_secret_value()] if settings.mqtt_password else [])
+    stdout = OutputResource(settings.output_folder, "out", masker, admission, readers)
+    stderr = OutputResource(settings.output_folder, "err", masker, admission, readers)
 
     app = falcon.App(middleware=[RequestLog()])
     for media_type in (falcon.MEDIA_JSON, PROBLEM_MEDIA_TYPE):
@@ -39,6 +52,8 @@ def create_app(
     app.add_route("/extractor/run", parse)
     app.add_route("/qaqc/run", qaqc)
     app.add_route("/jobs/{job_id}", JobResource(gateway, admission, timeout_seconds))
+    app.add_route("/jobs/{job_id}/stdout", stdout)
+    app.add_route("/jobs/{job_id}/stderr", stderr)
     app.add_route("/health", HealthResource())
     app.add_route("/ready", ReadyResource(gateway))
     return app

@@ -1,5 +1,7 @@
 """What every route with a JSON body asks of it before looking inside."""
 
+from collections.abc import Collection
+
 import falcon
 
 from bridge.errors import (
@@ -28,9 +30,8 @@ def read_json_body(request: falcon.Request) -> bytes:
     return body
 
 
-def refuse_query(request: falcon.Request) -> None:
-    """Raise `InvalidRequestError` where the address has a query string, on a route that knows none."""
-    if request.params:
-        raise InvalidRequestError(
-            [FieldError(name[:100], "is not a parameter of this route") for name in request.params]
-        )
+def refuse_query(request: falcon.Request, known: Collection[str] = ()) -> None:
+    """Raise `InvalidRequestError` where the query string has other parameters than those `known` to the route."""
+    unknown = [name for name in request.params if name not in known]
+    if unknown:
+        raise InvalidRequestError([FieldError(name[:100], "is not a parameter of this route") for name in unknown])

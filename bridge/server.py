@@ -32,12 +32,17 @@ log = logging.getLogger(__name__)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 CHECK_PAUSE_SECONDS = 0.02  # while the last answers leave
 SPARE_THREADS = 4  # for requests that do not wait for Slurm: /health, /ready, refusals
+# Of the other threads a quarter may send outputs of jobs: a client that reads slowly holds one all the time.
+READERS_SHARE = 4
 
 # Bodies above this are cut off by waitress itself. Those below it and too large for a route are read to their end, so
 # that the client gets to read the answer that says so.
 TRANSPORT_MAX_BODY_BYTES = 8 * 1024 * 1024
 # Less than this leaves when the answer is complete: head and body in one piece, a quarter less CPU a request.
 SEND_BYTES = 16 * 1024
+# How much of an answer waits for its client to read on; waitress's 16 MiB of each would be much, and beyond 1 MiB it
+# would write them to a temporary file.
+UNSENT_MAX_BYTES = 512 * 1024
 CONNECTIONS_MAX = 1000  # pipelines keep theirs open; an idle one costs a descriptor and some kB
 
 
@@ -47,11 +52,13 @@ def serve(settings: Settings) -> None:
     board = Board(gateway)
     keys = KeysAtWork()
     aftermath = Aftermath(gateway, board, keys)
-    admission = Admission(settings.threads - SPARE_THREADS)
+    waiting_max = settings.threads - SPARE_THREADS
+    admission = Admission(waiting_max, "wait for Slurm")
+    readers = Admission(max(1, waiting_max // READERS_SHARE), "read the output of jobs")
     try:
         digests = Digests(_load_secret(settings))
         submissions = Submissions(gateway, board, keys, aftermath, Backlog(board, settings.max_pending_jobs))
-        app = create_app(settings, gateway, submissions, digests, admission)
+        app = create_app(settings, gateway, submissions, digests, admission, readers)
         gateway.start()
         aftermath.start()
         connections: dict[int, Any] = {}
@@ -87,6 +94,7 @@ def _listen(app: falcon.App[falcon.Request, falcon.Response], settings: Settings
             max_request_body_size=TRANSPORT_MAX_BODY_BYTES,
             connection_limit=CONNECTIONS_MAX,
             send_bytes=SEND_BYTES,
+            outbuf_high_watermark=UNSENT_MAX_BYTES,
             asyncore_use_poll=True,  # select() knows no descriptor above 1023
         )
     except (OSError, ValueError) as error:  # ValueError: no such host

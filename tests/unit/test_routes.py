@@ -38,7 +38,9 @@ def client_of(gateway: MemoryGateway, settings: Settings) -> falcon.testing.Test
     board = Board(gateway)
     keys = KeysAtWork()
     submissions = Submissions(gateway, board, keys, Aftermath(gateway, board, keys), Backlog(board, None))
-    return falcon.testing.TestClient(create_app(settings, gateway, submissions, Digests(b"secret"), Admission(8)))
+    return falcon.testing.TestClient(
+        create_app(settings, gateway, submissions, Digests(b"secret"), Admission(8, "wait"), Admission(2, "read"))
+    )
 
 
 def post(client: falcon.testing.TestClient, path: str, body: Any, **headers: str) -> falcon.testing.Result:
