@@ -27,7 +27,7 @@ STOP_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the service answered; `body` is the JSON in it."""
+    """What the service answered; `body` is the JSON in it, unless it was asked for as bytes."""
 
     status: int
     headers: Message
@@ -50,6 +50,11 @@ class Bridge:
     def get(self, path: str) -> Answer:
         """`GET path`."""
         return self._request(urllib.request.Request(self.url + path))
+
+    def get_bytes(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """`GET path` for an answer that is no JSON: `body` is its bytes."""
+        with urllib.request.urlopen(urllib.request.Request(self.url + path, headers=dict(headers or {}))) as response:
+            return Answer(response.status, response.headers, response.read())
 
     def post(self, path: str, body: Any, content_type: str = "application/json", key: str | None = None) -> Answer:
         """`POST path` with `body` as JSON, or with its bytes as they are; `key` is its `Idempotency-Key`."""
