@@ -6,7 +6,7 @@ import pwd
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -40,7 +40,7 @@ BODY = {
 def slurm(shared_folder: Path) -> Iterator[PrivateSlurm]:
     """One that forgets jobs soon."""
     (shared_folder / "slurm").mkdir()
-    with PrivateSlurm(shared_folder / "slurm", overrides={"MinJobAge": "2"}) as slurm:
+    with PrivateSlurm(shared_folder / "slurm", overrides={"MinJobAge": "10"}) as slurm:
         yield slurm
 
 
@@ -94,10 +94,9 @@ def forget_peak(pid: int) -> None:
 @contextmanager
 def answer_of(bridge: Bridge, path: str) -> Iterator[http.client.HTTPResponse]:
     """An answer whose body is still to be read."""
-    connection = http.client.HTTPConnection(bridge.url.removeprefix("http://"), timeout=60)
-    connection.request("GET", path)
-    yield connection.getresponse()
-    connection.close()
+    with closing(http.client.HTTPConnection(bridge.url.removeprefix("http://"), timeout=60)) as connection:
+        connection.request("GET", path)
+        yield connection.getresponse()
 
 
 def test_output_shows_what_happened_and_no_secret(bridge: Bridge, slurm: PrivateSlurm, folder: Path) -> None:
@@ -196,15 +195,12 @@ def test_an_output_that_is_cut_while_it_is_read_ends_early(bridge: Bridge, folde
 
 def test_slow_readers_leave_threads_for_others(bridge: Bridge, big: str) -> None:
     """A quarter of 96 threads may read outputs."""
-    readers = [answer_of(bridge, big) for _ in range(24)]
-    for reader in readers:
-        assert reader.__enter__().status == 200
-    refused = bridge.get(big)
-    assert (refused.status, refused.body["type"]) == (503, "urn:tsm-slurm-bridge:overloaded")
-    assert bridge.get("/health").status == 200
-    assert bridge.post("/extractor/run", BODY).status == 202
-    for reader in readers:
-        reader.__exit__(None, None, None)
+    with ExitStack() as readers:
+        assert {readers.enter_context(answer_of(bridge, big)).status for _ in range(24)} == {200}
+        refused = bridge.get(big)
+        assert (refused.status, refused.body["type"]) == (503, "urn:tsm-slurm-bridge:overloaded")
+        assert bridge.get("/health").status == 200
+        assert bridge.post("/extractor/run", BODY).status == 202
     wait_until(lambda: is_served(bridge, f"{big}?tail=1"), "those who went away make room", seconds=10)
 
 

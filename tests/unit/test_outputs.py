@@ -89,15 +89,19 @@ def test_an_empty_output(client: falcon.testing.TestClient, tmp_path: Path) -> N
 def test_credentials_are_hidden(client: falcon.testing.TestClient, tmp_path: Path) -> None:
     (tmp_path / "parse-17.err").write_text("https://u:p@h/f?sig=1 and s3cret\n")
     assert client.simulate_get("/jobs/17/stderr").text == "https://***@h/f?***** and ******\n"
+    (tmp_path / "parse-17.err").write_text("to https://user:pa")  # a job that is in the middle of it
+    assert client.simulate_get("/jobs/17/stderr?tail=4").text == "****"
 
 
 def test_of_two_jobs_with_one_id_the_newer_counts(client: falcon.testing.TestClient, tmp_path: Path) -> None:
+    before = open_descriptors()
     for name, modified_at in (("parse-17.out", 2_000), ("qaqc-17.out", 1_000)):
         (tmp_path / name).write_text(name)
         os.utime(tmp_path / name, (modified_at, modified_at))
     assert client.simulate_get("/jobs/17/stdout").text == "parse-17.out"
     os.utime(tmp_path / "qaqc-17.out", (3_000, 3_000))
     assert client.simulate_get("/jobs/17/stdout").text == "qaqc-17.out"
+    assert open_descriptors() == before
 
 
 def make_symlink(path: Path) -> None:
