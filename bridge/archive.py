@@ -27,7 +27,7 @@ class Archive:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._callers = Admission(CALLERS_MAX)
+        self._callers = Admission(CALLERS_MAX, "wait for accounting")
         self._lock = threading.Lock()
         self._answers: dict[str, tuple[BoardJob | None, float]] = {}  # with the moment until which each is good
         self._failure = ""

@@ -82,6 +82,16 @@ class UnsupportedMediaTypeError(BridgeError):
     status, type, title = 415, "unsupported-media-type", "Unsupported media type"
 
 
+class RangeNotSatisfiableError(BridgeError):
+    """None of the bytes asked for is there; `size_bytes` is how many there are."""
+
+    status, type, title = 416, "range-not-satisfiable", "Range not satisfiable"
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(f"There are {size_bytes} bytes, and none of those that `Range` asks for.")
+        self.size_bytes = size_bytes
+
+
 class InvalidRequestError(BridgeError):
     """Well-formed, but against the rules of the contract; `errors` names every field at fault."""
 

@@ -13,6 +13,7 @@ from bridge.errors import (
     MethodNotAllowedError,
     NotFoundError,
     OutcomeUnknownError,
+    RangeNotSatisfiableError,
 )
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ def answer_bridge_error(
     response.media = problem_document(error, request.path, request.context.request_id)
     if error.retry_after_seconds is not None:
         response.set_header("Retry-After", str(error.retry_after_seconds))
+    if isinstance(error, RangeNotSatisfiableError):
+        response.set_header("Content-Range", f"bytes */{error.size_bytes}")
     request.context.problem = error
 
 

@@ -49,9 +49,15 @@ def _read_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-def _read_number(value: Any) -> Any:
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", str(value)):
-        raise ValueError("must be a number")
+def _read_seconds(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
+        raise ValueError("must be a number of seconds, given once")
+    return value
+
+
+def _read_count(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(r"[1-9][0-9]{0,17}", value):
+        raise ValueError("must be a number, 1 or more, given once")
     return value
 
 
@@ -65,7 +71,13 @@ class JobQuestion(Question):
     """`GET /jobs/{id}`."""
 
     # For how many seconds the answer may be held back for the job's state to change.
-    wait: Annotated[float, BeforeValidator(_read_number), Field(le=WAIT_MAX_SECONDS)] = 0.0
+    wait: Annotated[float, BeforeValidator(_read_seconds), Field(le=WAIT_MAX_SECONDS)] = 0.0
+
+
+class OutputQuestion(Question):
+    """`GET /jobs/{id}/stdout` and `/stderr`."""
+
+    tail: Annotated[int, BeforeValidator(_read_count)] | None = None  # bytes
 
 
 class ListQuestion(Question):
@@ -75,7 +87,7 @@ class ListQuestion(Question):
     state: Annotated[frozenset[Annotated[str, AfterValidator(_check_state)]], BeforeValidator(_read_list)] = frozenset()
     thing_uuid: ThingUuid | None = None
     since: Annotated[AwareDatetime, BeforeValidator(_read_time)] | None = None
-    limit: Annotated[int, BeforeValidator(_read_number), Field(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT
+    limit: Annotated[int, BeforeValidator(_read_count), Field(le=LIMIT_MAX)] = LIMIT_DEFAULT
     cursor: Annotated[Cursor, BeforeValidator(_read_cursor)] | None = None
 
     def filter(self) -> JobFilter:

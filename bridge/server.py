@@ -13,63 +13,48 @@ from jinja2 import TemplateError
 from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
 
-from bridge.admission import Admission
-from bridge.aftermath import Aftermath
 from bridge.app import create_app
-from bridge.archive import Archive
-from bridge.backlog import Backlog
-from bridge.cancellations import Cancellations
 from bridge.deadline import Deadline
-from bridge.identity import Digests, load_secret
-from bridge.inquiries import Inquiries
-from bridge.keys import KeysAtWork
+from bridge.identity import load_secret
+from bridge.parts import Parts
 from bridge.settings import Settings, SettingsError
-from bridge.slurm.board import Board
 from bridge.slurm.errors import WorkerUnavailableError
 from bridge.slurm.gateway import SlurmGateway
-from bridge.submissions import Submissions
 from bridge.transport import ProblemChannel
 
 log = logging.getLogger(__name__)
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 CHECK_PAUSE_SECONDS = 0.02  # while the last answers leave
-SPARE_THREADS = 4  # for requests that do not wait for Slurm: /health, /ready, refusals
 
 # Bodies above this are cut off by waitress itself. Those below it and too large for a route are read to their end, so
 # that the client gets to read the answer that says so.
 TRANSPORT_MAX_BODY_BYTES = 8 * 1024 * 1024
 # Less than this leaves when the answer is complete: head and body in one piece, a quarter less CPU a request.
 SEND_BYTES = 16 * 1024
+# How much of an answer waits for its client to read on; waitress's 16 MiB of each would be much, and beyond 1 MiB it
+# would write them to a temporary file.
+UNSENT_MAX_BYTES = 512 * 1024
 CONNECTIONS_MAX = 1000  # pipelines keep theirs open; an idle one costs a descriptor and some kB
 
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises `SettingsError` where the settings do not let it start."""
     gateway = SlurmGateway(slurm_conf_path=settings.slurm_conf_path, workers=settings.workers)
-    board = Board(gateway, settings.max_waiting_clients)
-    keys = KeysAtWork()
-    aftermath = Aftermath(gateway, board, keys)
-    admission = Admission(settings.threads - SPARE_THREADS)
+    parts = Parts.of(settings, gateway, _load_secret(settings))
     try:
-        digests = Digests(_load_secret(settings))
-        submissions = Submissions(gateway, board, keys, aftermath, Backlog(board, settings.max_pending_jobs))
-        inquiries = Inquiries(board, Archive(gateway))
-        cancellations = Cancellations(gateway, board, inquiries, aftermath)
-        app = create_app(settings, gateway, board, submissions, inquiries, cancellations, digests, admission)
+        app = create_app(settings, parts)
         gateway.start()
-        board.start()
-        aftermath.start()
+        parts.start()
         connections: dict[int, Any] = {}
-        _Stopping(admission, board, gateway, connections, settings.request_timeout_seconds).install()
+        _Stopping(parts, gateway, connections, settings.request_timeout_seconds).install()
         _listen(app, settings, connections)
     except (TemplateError, UnicodeDecodeError) as error:
         raise SettingsError(f"template_folder: a job script template cannot be used: {error!r}") from None
     except WorkerUnavailableError as error:
         raise SettingsError(str(error)) from None
     finally:
-        board.close()
-        aftermath.close()
+        parts.close()
         gateway.close()
 
 
@@ -94,6 +79,7 @@ def _listen(app: falcon.App[falcon.Request, falcon.Response], settings: Settings
             max_request_body_size=TRANSPORT_MAX_BODY_BYTES,
             connection_limit=CONNECTIONS_MAX,
             send_bytes=SEND_BYTES,
+            outbuf_high_watermark=UNSENT_MAX_BYTES,
             asyncore_use_poll=True,  # select() knows no descriptor above 1023
         )
     except (OSError, ValueError) as error:  # ValueError: no such host
@@ -111,15 +97,9 @@ class _Stopping:
     """The first SIGTERM or SIGINT lets every request have its answer and takes no new work; the second ends at once."""
 
     def __init__(
-        self,
-        admission: Admission,
-        board: Board,
-        gateway: SlurmGateway,
-        connections: dict[int, Any],
-        timeout_seconds: float,
+        self, parts: Parts, gateway: SlurmGateway, connections: dict[int, Any], timeout_seconds: float
     ) -> None:
-        self._admission = admission
-        self._board = board
+        self._parts = parts
         self._gateway = gateway
         self._connections = connections
         self._timeout_seconds = timeout_seconds
@@ -135,11 +115,11 @@ class _Stopping:
             raise SystemExit(0)  # ends waitress's loop
         self._is_stopping = True
         log.info("stopping")
-        self._admission.close()
+        self._parts.admission.close()
         threading.Thread(target=self._end_when_answered, daemon=True).start()
 
     def _end_when_answered(self) -> None:
-        self._board.close()  # those who wait for news get what is known; not in the signal handler, as it takes a lock
+        self._parts.board.close()  # those who wait for news get what is known; not in the signal handler, as it takes a lock
         deadline = Deadline.after(self._timeout_seconds)
         while deadline.remaining_seconds and any(map(_owes_an_answer, list(self._connections.values()))):
             time.sleep(CHECK_PAUSE_SECONDS)

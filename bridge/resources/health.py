@@ -8,8 +8,7 @@ import falcon
 
 from bridge.deadline import Deadline
 from bridge.errors import BridgeError
-from bridge.slurm.board import Board
-from bridge.slurm.gateway import Gateway
+from bridge.parts import Parts
 
 CONTROLLER_TIMEOUT_SECONDS = 2.0  # a controller that takes longer is not ready for work
 REMEMBERED_SECONDS = 1.0  # anybody may ask /ready; the controller is asked once in this time at most
@@ -28,9 +27,9 @@ class HealthResource:
 class ReadyResource:
     """Readiness, with one entry a dependency."""
 
-    def __init__(self, gateway: Gateway, board: Board) -> None:
-        self._gateway = gateway
-        self._board = board
+    def __init__(self, parts: Parts) -> None:
+        self._gateway = parts.gateway
+        self._board = parts.board
         self._lock = threading.Lock()
         self._checks: dict[str, dict[str, Any]] = {"controller": {"ok": False, "detail": "is being asked"}}
         self._checked_at = -REMEMBERED_SECONDS

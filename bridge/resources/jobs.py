@@ -4,12 +4,10 @@ from typing import Any
 
 import falcon
 
-from bridge.admission import Admission
 from bridge.bodies import read_json_body, refuse_query
-from bridge.cancellations import Cancellations
 from bridge.deadline import Deadline
 from bridge.errors import BridgeError
-from bridge.inquiries import Inquiries
+from bridge.parts import Parts
 from bridge.problems import problem_document
 from bridge.questions import IdsQuestion, JobQuestion, ListQuestion, read_query
 from bridge.representations import entity_tag, job_document, page_document
@@ -22,18 +20,11 @@ BUSY_RETRY_SECONDS = "1"  # for those who were not let wait
 class JobResource:
     """One job of the bridge; anybody else's is not found."""
 
-    def __init__(
-        self,
-        board: Board,
-        inquiries: Inquiries,
-        cancellations: Cancellations,
-        admission: Admission,
-        timeout_seconds: float,
-    ) -> None:
-        self._board = board
-        self._inquiries = inquiries
-        self._cancellations = cancellations
-        self._admission = admission
+    def __init__(self, parts: Parts, timeout_seconds: float) -> None:
+        self._board = parts.board
+        self._inquiries = parts.inquiries
+        self._cancellations = parts.cancellations
+        self._admission = parts.admission
         self._timeout_seconds = timeout_seconds
 
     def on_get(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
@@ -69,9 +60,9 @@ class JobResource:
 class JobListResource:
     """All jobs of the bridge."""
 
-    def __init__(self, board: Board, inquiries: Inquiries, timeout_seconds: float) -> None:
-        self._board = board
-        self._inquiries = inquiries
+    def __init__(self, parts: Parts, timeout_seconds: float) -> None:
+        self._board = parts.board
+        self._inquiries = parts.inquiries
         self._timeout_seconds = timeout_seconds
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
@@ -88,9 +79,9 @@ class JobListResource:
 class JobQueryResource:
     """Many jobs at once."""
 
-    def __init__(self, board: Board, inquiries: Inquiries, timeout_seconds: float) -> None:
-        self._board = board
-        self._inquiries = inquiries
+    def __init__(self, parts: Parts, timeout_seconds: float) -> None:
+        self._board = parts.board
+        self._inquiries = parts.inquiries
         self._timeout_seconds = timeout_seconds
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:

@@ -2,15 +2,14 @@
 
 import falcon
 
-from bridge.admission import Admission
 from bridge.bodies import read_json_body, refuse_query
 from bridge.comments import JobComment
 from bridge.deadline import Deadline
 from bridge.descriptors import JobFactory
-from bridge.identity import KEY_HEADER, Digests, submission_key
+from bridge.identity import KEY_HEADER, submission_key
+from bridge.parts import Parts
 from bridge.representations import job_href, submission_document
 from bridge.requests import RequestRules, RunRequest, read_request
-from bridge.submissions import Submissions
 
 
 class RunResource:
@@ -21,17 +20,15 @@ class RunResource:
         model: type[RunRequest],
         jobs: JobFactory,
         rules: RequestRules,
-        digests: Digests,
-        submissions: Submissions,
-        admission: Admission,
+        parts: Parts,
         timeout_seconds: float,
     ) -> None:
         self._model = model
         self._jobs = jobs
         self._rules = rules
-        self._digests = digests
-        self._submissions = submissions
-        self._admission = admission
+        self._digests = parts.digests
+        self._submissions = parts.submissions
+        self._admission = parts.admission
         self._timeout_seconds = timeout_seconds
 
     def on_post(self, request: falcon.Request, response: falcon.Response) -> None:

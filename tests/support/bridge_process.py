@@ -27,7 +27,7 @@ STOP_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the service answered; `body` is the JSON in it, None where it is empty."""
+    """What the service answered; `body` is the JSON in it, or its bytes where they were asked for."""
 
     status: int
     headers: Message
@@ -51,6 +51,11 @@ class Bridge:
         """`GET path`; `_` in a header's name stands for `-`."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self._request(urllib.request.Request(self.url + path, headers=named))
+
+    def get_bytes(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """`GET path` for an answer that is no JSON: `body` is its bytes."""
+        with urllib.request.urlopen(urllib.request.Request(self.url + path, headers=dict(headers or {}))) as response:
+            return Answer(response.status, response.headers, response.read())
 
     def delete(self, path: str) -> Answer:
         """`DELETE path`."""

@@ -136,7 +136,10 @@ def test_head_is_get_without_a_body(client: falcon.testing.TestClient, path: str
 
 
 def test_a_full_house_refuses_at_once(gateway: MemoryGateway) -> None:
-    with running_application(gateway, settings(request_timeout_seconds=2)) as client, ThreadPoolExecutor(8) as clients:
+    with (
+        running_application(gateway, settings(request_timeout_seconds=2, threads=12)) as client,
+        ThreadPoolExecutor(8) as clients,
+    ):
         post(client, "/extractor/run", PARSE_BODY)
         gateway.is_paused = True
         waiting = [clients.submit(post, client, "/extractor/run", PARSE_BODY) for _ in range(8)]
