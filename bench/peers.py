@@ -30,6 +30,17 @@ class Service:
     pid: int
 
 
+@dataclass(frozen=True, slots=True)
+class StatusService:
+    """A running service, and how it is asked for jobs."""
+
+    url: str
+    job_path: Callable[[str], str]
+    list_path: str | None
+    headers: Mapping[str, str]
+    pid: int
+
+
 Starter = Callable[[PrivateSlurm, Path], AbstractContextManager[Service]]
 
 
@@ -52,7 +63,6 @@ def bridge_environment(slurm: PrivateSlurm, folder: Path) -> dict[str, str]:
 @contextmanager
 def slurmrestd(slurm: PrivateSlurm, folder: Path) -> Iterator[Service]:
     """Slurm's own REST service, signing with a token; the same script, a comment and an environment much like ours."""
-    token = slurm.run("scontrol", "token", f"username={SERVICE_USER}", "lifespan=3600").strip().split("=", 1)[1]
     output_folder = owned_folder(folder / "output")
     job = {
         "script": render_job_script("qaqc", EXTRACTOR_COMMAND),
@@ -63,12 +73,8 @@ def slurmrestd(slurm: PrivateSlurm, folder: Path) -> Iterator[Service]:
             "environment": ["PATH=/usr/bin:/bin", *(f"TSM_{name.upper()}={text}" for name, text in QAQC_BODY.items())],
         },
     }
-    port = free_port()
-    # It refuses to serve as root, and as the user whose jobs it is to submit it would need no token.
-    argv = ["slurmrestd", "-a", "rest_auth/jwt", "-u", "daemon", "-g", "daemon", f"127.0.0.1:{port}"]
-    headers = {"X-SLURM-USER-NAME": SERVICE_USER, "X-SLURM-USER-TOKEN": token}
-    with _process(argv, {**slurm.environment, "SLURM_JWT": "daemon"}, folder, port) as pid:
-        yield Service(f"http://127.0.0.1:{port}/slurm/v0.0.44/job/submit", job, headers, pid)
+    with _running_slurmrestd(slurm, folder) as (url, headers, pid):
+        yield Service(f"{url}/slurm/v0.0.44/job/submit", job, headers, pid)
 
 
 @contextmanager
@@ -79,6 +85,39 @@ def flask_and_sbatch(slurm: PrivateSlurm, folder: Path) -> Iterator[Service]:
     argv = [sys.executable, "-m", "bench.flask_sbatch", str(port), script, str(owned_folder(folder / "output"))]
     with _process(argv, slurm.environment, folder, port, user=SERVICE_USER) as pid:
         yield Service(f"http://127.0.0.1:{port}/qaqc/run", QAQC_BODY, {}, pid)
+
+
+@contextmanager
+def bridge_status(slurm: PrivateSlurm, folder: Path) -> Iterator[StatusService]:
+    """This project."""
+    with running_bridge(folder, bridge_environment(slurm, folder)) as running:
+        yield StatusService(running.url, "/jobs/{}".format, "/jobs", {}, running.process.pid)
+
+
+@contextmanager
+def slurmrestd_status(slurm: PrivateSlurm, folder: Path) -> Iterator[StatusService]:
+    """Slurm's own REST service; it has no shorter list than that of all jobs."""
+    with _running_slurmrestd(slurm, folder) as (url, headers, pid):
+        yield StatusService(url, "/slurm/v0.0.44/job/{}".format, "/slurm/v0.0.44/jobs/", headers, pid)
+
+
+@contextmanager
+def empty_falcon(_slurm: PrivateSlurm, folder: Path) -> Iterator[StatusService]:
+    """See `bench.empty_falcon`."""
+    port = free_port()
+    with _process([sys.executable, "-m", "bench.empty_falcon", str(port)], {}, folder, port, user=SERVICE_USER) as pid:
+        yield StatusService(f"http://127.0.0.1:{port}", "/jobs/{}".format, None, {}, pid)
+
+
+@contextmanager
+def _running_slurmrestd(slurm: PrivateSlurm, folder: Path) -> Iterator[tuple[str, dict[str, str], int]]:
+    token = slurm.run("scontrol", "token", f"username={SERVICE_USER}", "lifespan=3600").strip().split("=", 1)[1]
+    port = free_port()
+    # It refuses to serve as root, and as the user whose jobs it is to submit it would need no token.
+    argv = ["slurmrestd", "-a", "rest_auth/jwt", "-u", "daemon", "-g", "daemon", f"127.0.0.1:{port}"]
+    headers = {"X-SLURM-USER-NAME": SERVICE_USER, "X-SLURM-USER-TOKEN": token}
+    with _process(argv, {**slurm.environment, "SLURM_JWT": "daemon"}, folder, port) as pid:
+        yield f"http://127.0.0.1:{port}", headers, pid
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:

@@ -119,7 +119,7 @@ class _Stopping:
         threading.Thread(target=self._end_when_answered, daemon=True).start()
 
     def _end_when_answered(self) -> None:
-        self._parts.board.close()  # those who wait for news get what is known; not in the signal handler, as it takes a lock
+        self._parts.board.close()  # those who wait for news get what is known
         deadline = Deadline.after(self._timeout_seconds)
         while deadline.remaining_seconds and any(map(_owes_an_answer, list(self._connections.values()))):
             time.sleep(CHECK_PAUSE_SECONDS)

@@ -166,8 +166,7 @@ def _find(pyslurm: "ModuleType", request: Find) -> Reply:
 
 def _snapshots(job: Any) -> list[JobSnapshot]:
     """The job; where it stands for the elements of an array that still wait, one for each of them."""
-    snapshot = _snapshot(job)
-    waiting = job.array_tasks_waiting if job.array_task_id is None else None
+    snapshot, waiting = _snapshot(job), job.array_tasks_waiting
     if waiting is None:
         return [snapshot]
     return [replace(snapshot, job_id=f"{job.array_id}_{index}") for index in array_indices(waiting)]
@@ -176,7 +175,8 @@ def _snapshots(job: Any) -> list[JobSnapshot]:
 def _snapshot(job: Any) -> JobSnapshot:
     reason = job.state_reason
     return JobSnapshot(
-        job_id=str(job.id) if job.array_task_id is None else f"{job.array_id}_{job.array_task_id}",
+        # pyslurm has None for an index of 0.
+        job_id=str(job.id) if job.array_id is None else f"{job.array_id}_{job.array_task_id or 0}",
         comment=_comment(job),
         state=job.state,
         state_reason=None if reason in (None, "None") else reason,
