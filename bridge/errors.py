@@ -118,6 +118,13 @@ class ControllerUnreachableError(BridgeError):
     retryable, retry_after_seconds = True, 5
 
 
+class AccountingUnreachableError(BridgeError):
+    """slurmdbd could not be asked about jobs that the controller has forgotten."""
+
+    status, type, title = 503, "accounting-unreachable", "Slurm accounting unreachable"
+    retryable, retry_after_seconds = True, 5
+
+
 class OutcomeUnknownError(BridgeError):
     """The request was sent and no answer came: Slurm may or may not have the job."""
 
