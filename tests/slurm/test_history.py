@@ -1,4 +1,4 @@
-"""Jobs as accounting has them, on a cluster with slurmdbd: beside what the controller says, and with slurmdbd in trouble."""
+"""Jobs as accounting has them, beside what the controller says, and what a slurmdbd in trouble costs."""
 
 import os
 import signal
@@ -178,6 +178,14 @@ def test_jobs_of_others_are_not_ours(slurm: PrivateSlurm, gateway: SlurmGateway)
         wait_until(partial(has_completed, slurm, job_id), f"job {job_id} has ended")
         assert gateway.find_past(job_id, soon()) is None
     assert not {forged, uncommented} & {job.job_id for job in gateway.past(0, int(time.time()), soon())}
+
+
+def test_what_the_controller_forgets_accounting_keeps(slurm: PrivateSlurm, gateway: SlurmGateway) -> None:
+    kept = past(gateway, submit(slurm))
+    slurm.conf_path.write_text(slurm.conf_path.read_text().replace("MinJobAge=3600", "MinJobAge=2"))
+    slurm.run("scontrol", "reconfigure")
+    wait_until(lambda: gateway.find(kept.job_id, soon()) is None, "the controller forgets", seconds=60)
+    assert gateway.find_past(kept.job_id, soon()) == kept
 
 
 def test_a_slurmdbd_that_hangs_costs_history_only(gateway: SlurmGateway, slurmdbd: int, tmp_path: Path) -> None:
