@@ -64,16 +64,17 @@ class Gateway(Protocol):
         """One entry a controller of the cluster, the primary first."""
 
     def find_past(self, job_id: str, deadline: Deadline) -> JobSnapshot | None:
-        """The job as accounting has it; `None` where that has no such job of ours that has ended, or there is none.
+        """The job as accounting has it, once it has ended; `None` where it has none of ours, or the cluster has none.
 
         Raises `AccountingUnreachableError` where slurmdbd does not answer by `deadline`, and what `controller` does as
         long as the controller has never said whether there is one.
         """
 
     def past(self, since: int, until: int, deadline: Deadline) -> tuple[JobSnapshot, ...]:
-        """All jobs of ours that ended from `since` to `until`, as accounting has them; none where there is none.
+        """All jobs of ours that ended from `since` to `until`, as accounting has them; `()` on a cluster without it.
 
-        In seconds since the epoch, both ends included. Raises what `find_past` does.
+        In seconds since the epoch, both ends included. A job that its node's failure started again may be told as that
+        run ended: where the controller knows a job, its word goes first. Raises what `find_past` does.
         """
 
     def ping_accounting(self, deadline: Deadline) -> bool:

@@ -60,6 +60,6 @@ class History:
         try:
             return expect(wanted, self._historian.call(request, deadline), accounting_error)
         except WorkerLostError as error:
-            raise AccountingUnreachableError(f"Slurm's accounting was asked: {error}. Ask again later.") from None
+            raise AccountingUnreachableError(f"No answer from Slurm's accounting: {error}. Ask again later.") from None
         except OverloadedError as error:
             raise AccountingUnreachableError(f"Slurm's accounting could not be asked: {error}") from None
