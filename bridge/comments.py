@@ -5,7 +5,7 @@ Everybody on the cluster can read a job's comment. It holds identities only, nev
 
 import json
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic_core import to_json
@@ -48,3 +48,11 @@ class JobComment:
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
+
+
+def comment_of(job: Any) -> str:
+    """The comment of one of pyslurm's jobs, or of its accounting records."""
+    try:
+        return job.comment or ""
+    except UnicodeDecodeError:
+        return ""  # bytes that are no text: another program's

@@ -135,10 +135,10 @@ class ControllerUnreachableError(BridgeError):
 
 
 class AccountingUnreachableError(BridgeError):
-    """slurmdbd could not be asked for what the controller has forgotten."""
+    """slurmdbd could not be asked about jobs that the controller has forgotten."""
 
     status, type, title = 503, "accounting-unreachable", "Slurm accounting unreachable"
-    retryable, retry_after_seconds = True, 10
+    retryable, retry_after_seconds = True, 5
 
 
 class OutcomeUnknownError(BridgeError):

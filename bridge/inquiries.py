@@ -2,20 +2,14 @@
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import merge
 from uuid import UUID
 
 from bridge.archive import Archive
 from bridge.deadline import Deadline
-from bridge.errors import (
-    AccountingUnreachableError,
-    BridgeError,
-    ControllerUnreachableError,
-    NotFoundError,
-    OverloadedError,
-)
+from bridge.errors import BridgeError, ControllerUnreachableError, NotFoundError, OverloadedError
 from bridge.explanations import FINISHED_STATES
 from bridge.job_ids import is_job_id, job_order
 from bridge.slurm.board import Board
@@ -42,19 +36,11 @@ class JobFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
-    """Where a list goes on: after this job, submitted at this time, in seconds since the epoch."""
-
-    job_id: str
-    submit_time: int
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
     """Some jobs, the newest first."""
 
     jobs: list[Sighting]
-    next: Cursor | None  # None: there are no more
+    next_cursor: str | None  # the id after which the next page begins; None: there are no more
     missing: str | None  # what could not be looked into, and why
 
 
@@ -97,7 +83,7 @@ class Inquiries:
         if open_ids:
             try:
                 past = self._archive.find(open_ids, deadline)
-            except (AccountingUnreachableError, OverloadedError) as error:
+            except BridgeError as error:
                 past, reason = {}, reason or error
             now = time.time()
             found.update({job_id: Sighting(job, Source.ACCOUNTING, now) for job_id, job in past.items()})
@@ -105,8 +91,8 @@ class Inquiries:
         answers.update(found)
         return answers
 
-    def page(self, wanted: JobFilter, cursor: Cursor | None, limit: int, deadline: Deadline) -> Page:
-        """The `limit` newest of the jobs that `wanted` lets pass, or those that come after `cursor`.
+    def page(self, wanted: JobFilter, cursor: str | None, limit: int, deadline: Deadline) -> Page:
+        """The `limit` newest of the jobs that `wanted` lets pass, or of those before the job `cursor`.
 
         Raises `ControllerUnreachableError` where the queue has never been seen.
         """
@@ -115,44 +101,34 @@ class Inquiries:
             raise ControllerUnreachableError("The Slurm controller has not answered yet. Ask again later.")
         on_board = self._board.newest_first()
         if cursor is not None:
-            last = job_order(cursor.job_id)
+            last = job_order(cursor)
             on_board = on_board[bisect_left(on_board, True, key=lambda job: job.order < last) :]
-        missing: list[str] = []
+        past, missing = self._past(wanted, deadline)
         jobs: list[BoardJob] = []
-        for job in merge(
-            on_board, self._past(wanted, cursor, deadline, missing), key=lambda job: job.order, reverse=True
-        ):
-            is_new = (
-                not jobs or job.order < jobs[-1].order
-            )  # the board's comes first, then accounting's of the same job
-            if is_new and wanted.passes(job):
+        for job in merge(on_board, past, key=lambda job: job.order, reverse=True):
+            is_after_cursor = cursor is None or job.order < job_order(cursor)
+            is_new = not jobs or job.order < jobs[-1].order  # the board's comes before accounting's of the same job
+            if is_after_cursor and is_new and wanted.passes(job):
                 jobs.append(job)
                 if len(jobs) > limit:
                     break
         shown, now = jobs[:limit], time.time()
         sightings = [self._board.find(job.snapshot.job_id) or Sighting(job, Source.ACCOUNTING, now) for job in shown]
-        next_cursor = None
-        if len(jobs) > limit:
-            next_cursor = Cursor(shown[-1].snapshot.job_id, shown[-1].snapshot.submit_time or 0)
-        return Page(sightings, next_cursor, "; ".join(missing) or None)
+        next_cursor = shown[-1].snapshot.job_id if len(jobs) > limit else None
+        return Page(sightings, next_cursor, missing)
 
     def _on_board(self, job_ids: Sequence[str]) -> dict[str, Sighting]:
         sightings = ((job_id, self._board.find(job_id)) for job_id in job_ids)
         return {job_id: sighting for job_id, sighting in sightings if sighting is not None}
 
-    def _past(
-        self, wanted: JobFilter, cursor: Cursor | None, deadline: Deadline, missing: list[str]
-    ) -> Iterator[BoardJob]:
-        """Accounting's jobs for a page, if any of them can be missing on the board."""
+    def _past(self, wanted: JobFilter, deadline: Deadline) -> tuple[list[BoardJob], str | None]:
+        """Accounting's jobs where the controller may have forgotten some that are wanted; or why they are missing."""
         if wanted.since is None or wanted.since > time.time() - self._board.min_job_age_seconds:
-            return
-        until = int(time.time()) if cursor is None else cursor.submit_time
+            return [], None
         try:
-            for job in self._archive.newest_first(int(wanted.since), until + 1, deadline):
-                if cursor is None or job.order < job_order(cursor.job_id):
-                    yield job
-        except (AccountingUnreachableError, OverloadedError) as error:
-            missing.append(f"jobs that only accounting remembers: {error}")
+            return self._archive.newest_first(int(wanted.since), deadline), None
+        except BridgeError as error:
+            return [], f"jobs that only accounting remembers: {error}"
 
 
 def _is_lost(sighting: Sighting) -> bool:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from bridge.errors import InvalidRequestError
 from bridge.explanations import STATES
-from bridge.inquiries import Cursor, JobFilter
+from bridge.inquiries import JobFilter
 from bridge.job_ids import is_job_id
 from bridge.requests import ThingUuid, field_error
 from bridge.settings import KINDS
@@ -39,10 +39,9 @@ def _read_time(value: Any) -> Any:
 
 
 def _read_cursor(value: Any) -> Any:
-    job_id, _, submit_time = str(value).partition("-")
-    if not is_job_id(job_id) or not re.fullmatch(r"[0-9]{1,12}", submit_time):
+    if not isinstance(value, str) or not is_job_id(value):
         raise ValueError("must be `next_cursor` of an earlier answer")
-    return Cursor(job_id, int(submit_time))
+    return value
 
 
 def _read_list(value: Any) -> Any:
@@ -64,7 +63,7 @@ def _read_count(value: Any) -> Any:
 class Question(BaseModel):
     """A query string, or a body."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class JobQuestion(Question):
@@ -88,7 +87,7 @@ class ListQuestion(Question):
     thing_uuid: ThingUuid | None = None
     since: Annotated[AwareDatetime, BeforeValidator(_read_time)] | None = None
     limit: Annotated[int, BeforeValidator(_read_count), Field(le=LIMIT_MAX)] = LIMIT_DEFAULT
-    cursor: Annotated[Cursor, BeforeValidator(_read_cursor)] | None = None
+    cursor: Annotated[str, BeforeValidator(_read_cursor)] | None = None
 
     def filter(self) -> JobFilter:
         """Which jobs are asked for."""

@@ -78,7 +78,7 @@ def page_document(page: Page, looked_at: float) -> dict[str, Any]:
     """A page of a list; `looked_at` is when the queue stood like this, in seconds since the epoch."""
     return {
         "jobs": [job_document(job) for job in page.jobs],
-        "next_cursor": None if page.next is None else f"{page.next.job_id}-{page.next.submit_time}",
+        "next_cursor": page.next_cursor,
         "missing": page.missing,
         "as_of": rfc3339_milliseconds(looked_at),
     }

@@ -7,11 +7,11 @@ from typing import Any
 import falcon
 
 from bridge.deadline import Deadline
-from bridge.errors import BridgeError
+from bridge.errors import AccountingUnreachableError, BridgeError
 from bridge.parts import Parts
 
-CONTROLLER_TIMEOUT_SECONDS = 2.0  # a controller that takes longer is not ready for work
-REMEMBERED_SECONDS = 1.0  # anybody may ask /ready; the controller is asked once in this time at most
+TIMEOUT_SECONDS = 2.0  # a controller that takes longer is not ready for work, nor is slurmdbd
+REMEMBERED_SECONDS = 1.0  # anybody may ask /ready; Slurm is asked once in this time at most
 
 
 class HealthResource:
@@ -35,11 +35,11 @@ class ReadyResource:
         self._checked_at = -REMEMBERED_SECONDS
 
     def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
-        """200 where every dependency is well, 503 where one is not."""
+        """200 where the service can do its work, be it without accounting of old jobs; else 503."""
         checks = self._current_checks()
-        is_ready = all(check["ok"] for check in checks.values())
-        response.status = falcon.HTTP_200 if is_ready else falcon.HTTP_503
-        response.media = {"status": "ready" if is_ready else "not ready", "checks": checks}
+        failed = {name for name, check in checks.items() if not check["ok"]}
+        response.status = falcon.HTTP_200 if failed <= {"accounting"} else falcon.HTTP_503
+        response.media = {"status": _status(failed), "checks": checks}
 
     on_head = on_get
 
@@ -50,6 +50,7 @@ class ReadyResource:
                 if time.monotonic() - self._checked_at >= REMEMBERED_SECONDS:
                     self._checks = {
                         "controller": self._check_controller(),
+                        **self._check_accounting(),
                         "workers": self._check_workers(),
                         "board": self._check_board(),
                     }
@@ -60,11 +61,22 @@ class ReadyResource:
 
     def _check_controller(self) -> dict[str, Any]:
         try:
-            controllers = self._gateway.ping(Deadline.after(CONTROLLER_TIMEOUT_SECONDS))
+            controllers = self._gateway.ping(Deadline.after(TIMEOUT_SECONDS))
         except BridgeError as error:
             return {"ok": False, "detail": error.slurm_message or str(error)}
         answering = [controller.host for controller in controllers if controller.is_responding]
         return {"ok": bool(answering), "detail": f"answered by {', '.join(answering)}" if answering else "no answer"}
+
+    def _check_accounting(self) -> dict[str, dict[str, Any]]:
+        """No entry on a cluster without accounting, or as long as the controller has not said whether there is one."""
+        try:
+            if not self._gateway.ping_accounting(Deadline.after(TIMEOUT_SECONDS)):
+                return {}
+        except AccountingUnreachableError as error:
+            return {"accounting": {"ok": False, "detail": error.slurm_message or str(error)}}
+        except BridgeError:  # the controller's; it has an entry of its own
+            return {}
+        return {"accounting": {"ok": True, "detail": "slurmdbd answers"}}
 
     def _check_workers(self) -> dict[str, Any]:
         count = self._gateway.workers()
@@ -77,3 +89,9 @@ class ReadyResource:
         if not self._board.looked_at:
             return {"ok": False, "detail": "the queue has not been seen yet"}
         return {"ok": self._board.is_current, "detail": f"{time.time() - self._board.looked_at:.1f} s old"}
+
+
+def _status(failed: set[str]) -> str:
+    if not failed:
+        return "ready"
+    return "degraded" if failed == {"accounting"} else "not ready"

@@ -5,6 +5,7 @@ name.
 """
 
 from bridge.errors import (
+    AccountingUnreachableError,
     BridgeError,
     ControllerUnreachableError,
     OutcomeUnknownError,
@@ -106,6 +107,13 @@ def reading_error(code: int, message: str) -> BridgeError:
     """The same for a request that only asks: whatever went wrong, asking again later does no harm."""
     return ControllerUnreachableError(
         f"The Slurm controller could not be asked: {message}. Ask again later.", slurm_code=code, slurm_message=message
+    )
+
+
+def accounting_error(code: int, message: str) -> BridgeError:
+    """The same for a question to slurmdbd."""
+    return AccountingUnreachableError(
+        f"Slurm's accounting could not be asked: {message}. Ask again later.", slurm_code=code, slurm_message=message
     )
 
 

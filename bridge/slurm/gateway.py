@@ -1,21 +1,19 @@
 """The only door from HTTP to Slurm: submissions, cancellations, looks at the queue, questions. Each by a deadline."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from bridge.deadline import Deadline
-from bridge.errors import BridgeError, ControllerUnreachableError
+from bridge.errors import ControllerUnreachableError
 from bridge.slurm.errors import WorkerLostError, outcome_unknown, reading_error, submission_error
+from bridge.slurm.history import History
 from bridge.slurm.messages import (
     AskController,
-    Bug,
     Cancel,
     Cancelled,
     ControllerFacts,
     ControllerPing,
-    Failure,
     Find,
     Found,
     JobDescriptor,
@@ -24,12 +22,12 @@ from bridge.slurm.messages import (
     Ping,
     Pinged,
     QueueChange,
-    Reply,
     Request,
     Submit,
     Submitted,
 )
 from bridge.slurm.pool import WorkerPool
+from bridge.slurm.replies import expect
 from bridge.slurm.worker import worker_main
 
 R = TypeVar("R")
@@ -62,14 +60,25 @@ class Gateway(Protocol):
     def controller(self, deadline: Deadline) -> ControllerFacts:
         """What the controller says of itself."""
 
-    def find_past(self, job_ids: Sequence[str], deadline: Deadline) -> tuple[JobSnapshot, ...]:
-        """The jobs of these ids that accounting knows; none on a cluster without accounting."""
-
-    def past(self, since: int, until: int, deadline: Deadline) -> tuple[JobSnapshot, ...]:
-        """All that accounting knows of jobs that waited, ran or ended in this time, in seconds since the epoch."""
-
     def ping(self, deadline: Deadline) -> tuple[ControllerPing, ...]:
         """One entry a controller of the cluster, the primary first."""
+
+    def find_past(self, job_id: str, deadline: Deadline) -> JobSnapshot | None:
+        """The job as accounting has it, once it has ended; `None` where it has none of ours, or the cluster has none.
+
+        Raises `AccountingUnreachableError` where slurmdbd does not answer by `deadline`, and what `controller` does as
+        long as the controller has never said whether there is one.
+        """
+
+    def past(self, since: int, until: int, deadline: Deadline) -> tuple[JobSnapshot, ...]:
+        """All jobs of ours that ended from `since` to `until`, as accounting has them; `()` on a cluster without it.
+
+        In seconds since the epoch, both ends included. A job that its node's failure started again may be told as that
+        run ended: where the controller knows a job, its word goes first. Raises what `find_past` does.
+        """
+
+    def ping_accounting(self, deadline: Deadline) -> bool:
+        """True where slurmdbd answers, False on a cluster without it. Raises what `find_past` does."""
 
     def workers(self) -> WorkerCount:
         """The state of the gateway's own processes; asks nobody."""
@@ -78,7 +87,8 @@ class Gateway(Protocol):
 class SlurmGateway:
     """The real one.
 
-    Submissions, looks at the queue and questions have workers of their own, so that none waits for the others.
+    Submissions, looks at the queue, questions and the past have workers of their own, so that none waits for the
+    others.
     """
 
     def __init__(self, *, slurm_conf_path: Path | None, workers: int) -> None:
@@ -87,6 +97,7 @@ class SlurmGateway:
         self._reader = WorkerPool(worker_main, arguments, size=1)
         self._asker = WorkerPool(worker_main, arguments, size=1)
         self._pools = (self._writers, self._reader, self._asker)
+        self._history = History(self.controller, arguments)
 
     def start(self) -> None:
         """Bring all workers up. Raises `WorkerUnavailableError` with the reason where that fails."""
@@ -97,6 +108,7 @@ class SlurmGateway:
         """End all workers."""
         for pool in self._pools:
             pool.close()
+        self._history.close()
 
     def submit(self, descriptor: JobDescriptor, deadline: Deadline) -> str:
         """See `Gateway`."""
@@ -104,7 +116,7 @@ class SlurmGateway:
             reply = self._writers.call(Submit(descriptor), deadline)
         except WorkerLostError as error:
             raise outcome_unknown(str(error)) from None
-        return _expect(Submitted, reply, submission_error).job_id
+        return expect(Submitted, reply, submission_error).job_id
 
     def find(self, job_id: str, deadline: Deadline) -> JobSnapshot | None:
         """See `Gateway`."""
@@ -122,35 +134,32 @@ class SlurmGateway:
         """See `Gateway`."""
         return self._read(self._asker, AskController(), ControllerFacts, deadline)
 
-    def find_past(self, job_ids: Sequence[str], deadline: Deadline) -> tuple[JobSnapshot, ...]:
-        """See `Gateway`."""
-        return ()
-
-    def past(self, since: int, until: int, deadline: Deadline) -> tuple[JobSnapshot, ...]:
-        """See `Gateway`."""
-        return ()
-
     def ping(self, deadline: Deadline) -> tuple[ControllerPing, ...]:
         """See `Gateway`."""
         return self._read(self._asker, Ping(), Pinged, deadline).controllers
 
+    def find_past(self, job_id: str, deadline: Deadline) -> JobSnapshot | None:
+        """See `Gateway`."""
+        return self._history.find(job_id, deadline)
+
+    def past(self, since: int, until: int, deadline: Deadline) -> tuple[JobSnapshot, ...]:
+        """See `Gateway`."""
+        return self._history.jobs(since, until, deadline)
+
+    def ping_accounting(self, deadline: Deadline) -> bool:
+        """See `Gateway`."""
+        self._history.jobs(1, 1, deadline)
+        return self._history.has_accounting(deadline)
+
     def workers(self) -> WorkerCount:
         """See `Gateway`."""
-        failures = [pool.start_failure for pool in self._pools if pool.start_failure is not None]
-        alive = sum(pool.alive for pool in self._pools)
-        return WorkerCount(sum(pool.size for pool in self._pools), alive, failures[0] if failures else None)
+        pools = (*self._pools, *self._history.pools)
+        failures = [pool.start_failure for pool in pools if pool.start_failure is not None]
+        alive = sum(pool.alive for pool in pools)
+        return WorkerCount(sum(pool.size for pool in pools), alive, failures[0] if failures else None)
 
     def _read(self, pool: WorkerPool, request: Request, wanted: type[R], deadline: Deadline) -> R:
         try:
-            return _expect(wanted, pool.call(request, deadline), reading_error)
+            return expect(wanted, pool.call(request, deadline), reading_error)
         except WorkerLostError as error:
             raise ControllerUnreachableError(f"{error}. Ask again later.") from None
-
-
-def _expect(wanted: type[R], reply: Reply, error_for: Callable[[int, str], BridgeError]) -> R:
-    if isinstance(reply, wanted):
-        return reply
-    if isinstance(reply, Failure):
-        raise error_for(reply.code, reply.message)
-    what = reply.traceback if isinstance(reply, Bug) else f"it answered {type(reply).__name__}"
-    raise RuntimeError(f"in a worker: {what}")

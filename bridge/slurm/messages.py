@@ -34,7 +34,7 @@ class JobDescriptor:
 
 @dataclass(frozen=True)
 class JobSnapshot:
-    """A job as the controller described it at one moment.
+    """A job as the controller described it at one moment, or as accounting keeps it, which has no reasons.
 
     Times are seconds since the epoch, `None` if not yet known.
     """
@@ -99,6 +99,24 @@ class AskController:
 
 
 @dataclass(frozen=True)
+class FindPast:
+    """Look one job up in accounting. Reply: `Found`, with `None` for a job that has not ended."""
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class LoadPast:
+    """Look up in accounting which jobs of the service's user with a comment of the bridge ended in a window of time.
+
+    In seconds since the epoch, both ends included. Reply: `Past`.
+    """
+
+    since: int
+    until: int
+
+
+@dataclass(frozen=True)
 class Ready:
     """A worker's first word: libslurm is initialised."""
 
@@ -150,6 +168,13 @@ class ControllerFacts:
 
 
 @dataclass(frozen=True)
+class Past:
+    """Jobs that have ended, in no order."""
+
+    jobs: tuple[JobSnapshot, ...]
+
+
+@dataclass(frozen=True)
 class Bug:
     """What the worker did not expect: where it happened, without any value, which may be a secret."""
 
@@ -164,5 +189,5 @@ class Failure:
     message: str
 
 
-Request = Submit | Find | Ping | LoadQueue | Cancel | AskController
-Reply = Submitted | Found | Pinged | QueueChange | Cancelled | ControllerFacts | Failure | Bug
+Request = Submit | Find | Ping | LoadQueue | Cancel | AskController | FindPast | LoadPast
+Reply = Submitted | Found | Pinged | QueueChange | Cancelled | ControllerFacts | Past | Failure | Bug

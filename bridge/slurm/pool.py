@@ -51,13 +51,17 @@ class WorkerPool:
         self._is_closed = False
         self.start_failure: str | None = None  # why a worker could not be started, the last time that was tried
 
+    def begin(self) -> None:
+        """Start all workers, and leave it to `call` to wait for one."""
+        for _ in range(self.size):
+            threading.Thread(target=self._keep_one, daemon=True).start()
+
     def start(self) -> None:
         """Start all workers at once and wait until each is ready.
 
         Raises `WorkerUnavailableError`, with the reason, where one cannot start.
         """
-        for _ in range(self.size):
-            threading.Thread(target=self._keep_one, daemon=True).start()
+        self.begin()
         with self._changed:
             self._changed.wait_for(lambda: self.start_failure or len(self._idle) == self.size)
             if self.start_failure is None:

@@ -18,8 +18,9 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from bridge.comments import COMMENT_START
+from bridge.comments import COMMENT_START, comment_of
 from bridge.job_ids import array_indices
+from bridge.slurm.accounting import find_past, load_past
 from bridge.slurm.errors import PYSLURM_REFUSED
 from bridge.slurm.exit_codes import keep_exit_codes
 from bridge.slurm.messages import (
@@ -31,9 +32,11 @@ from bridge.slurm.messages import (
     ControllerPing,
     Failure,
     Find,
+    FindPast,
     Found,
     JobDescriptor,
     JobSnapshot,
+    LoadPast,
     LoadQueue,
     Ping,
     Pinged,
@@ -49,28 +52,22 @@ from bridge.slurm.signing import Signature
 if TYPE_CHECKING:
     from types import ModuleType
 
+Handlers = dict[type[Request], Callable[[Any], Reply]]
+
 ESLURM_INVALID_JOB_ID = 2017
 ESLURM_ALREADY_DONE = 2021
 
 
 def worker_main(connection: Connection, slurm_conf_path: str | None) -> None:
-    """Serve requests from `connection` until its other end is closed.
+    """Serve requests to the controller from `connection` until its other end is closed.
 
     The first message is `Ready`, or a `Failure` that says why this process cannot serve. Every later message is the
     reply to one request. Where libslurm ends the process, the other end sees the connection close.
     """
-    # Ctrl-C and systemd's stop reach the whole group. The web process lets what is in flight finish, and then kills us.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if slurm_conf_path is not None and not os.access(slurm_conf_path, os.R_OK):
-        connection.send(Failure(0, f"slurm_conf_path: cannot read {slurm_conf_path}"))
+    pyslurm = _begin(connection, slurm_conf_path)
+    if pyslurm is None:
         return
-    try:
-        pyslurm = load_pyslurm(slurm_conf_path)
-    except ImportError as error:
-        connection.send(Failure(0, f"pyslurm cannot be imported ({error}): pip install 'tsm-slurm-bridge[slurm]'"))
-        return
-    handlers: dict[type[Request], Callable[[Any], Reply]] = {
+    handlers: Handlers = {
         Submit: partial(submit, pyslurm),
         Find: partial(_find, pyslurm),
         Ping: partial(_ping, pyslurm),
@@ -78,13 +75,40 @@ def worker_main(connection: Connection, slurm_conf_path: str | None) -> None:
         Cancel: partial(_cancel, pyslurm),
         AskController: partial(_facts, pyslurm),
     }
-    signature = Signature(pyslurm, slurm_conf_path)
+    _serve(connection, pyslurm, handlers, Signature(pyslurm, slurm_conf_path))
+
+
+def historian_main(connection: Connection, slurm_conf_path: str | None) -> None:
+    """The same for requests to slurmdbd, which refuses tokens unless its own settings have them (AuthAltTypes)."""
+    pyslurm = _begin(connection, slurm_conf_path)
+    if pyslurm is None:
+        return
+    handlers: Handlers = {FindPast: partial(find_past, pyslurm), LoadPast: partial(load_past, pyslurm)}
+    _serve(connection, pyslurm, handlers, None)
+
+
+def _begin(connection: Connection, slurm_conf_path: str | None) -> "ModuleType | None":
+    """pyslurm, or `None` where it cannot be had and the other end knows."""
+    # Ctrl-C and systemd's stop reach the whole group. The web process lets what is in flight finish, and then kills us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if slurm_conf_path is not None and not os.access(slurm_conf_path, os.R_OK):
+        connection.send(Failure(0, f"slurm_conf_path: cannot read {slurm_conf_path}"))
+        return None
+    try:
+        return load_pyslurm(slurm_conf_path)
+    except ImportError as error:
+        connection.send(Failure(0, f"pyslurm cannot be imported ({error}): pip install 'tsm-slurm-bridge[slurm]'"))
+        return None
+
+
+def _serve(connection: Connection, pyslurm: "ModuleType", handlers: Handlers, signature: Signature | None) -> None:
     connection.send(Ready())
     readable = select.poll()
     readable.register(connection.fileno(), select.POLLIN)
     with suppress(EOFError, OSError):  # the web process is gone
         while True:
-            if not readable.poll(1000 * signature.due_in_seconds):
+            if signature is not None and not readable.poll(1000 * signature.due_in_seconds):
                 signature.renew()
                 continue
             request = connection.recv()
@@ -177,7 +201,7 @@ def _snapshot(job: Any) -> JobSnapshot:
     return JobSnapshot(
         # pyslurm has None for an index of 0.
         job_id=str(job.id) if job.array_id is None else f"{job.array_id}_{job.array_task_id or 0}",
-        comment=_comment(job),
+        comment=comment_of(job),
         state=job.state,
         state_reason=None if reason in (None, "None") else reason,
         exit_code=job.exit_code or 0,
@@ -191,13 +215,6 @@ def _snapshot(job: Any) -> JobSnapshot:
     )
 
 
-def _comment(job: Any) -> str:
-    try:
-        return job.comment or ""
-    except UnicodeDecodeError:
-        return ""  # bytes that are no text: another program's
-
-
 class _QueueReader:
     """Tells what has changed in the queue since it last looked."""
 
@@ -207,7 +224,7 @@ class _QueueReader:
 
     def load(self, _request: LoadQueue) -> Reply:
         ours = (job for job in self._pyslurm.Jobs.load().values() if job.user_id == os.getuid())
-        bridges = (job for job in ours if _comment(job).startswith(COMMENT_START))
+        bridges = (job for job in ours if comment_of(job).startswith(COMMENT_START))
         jobs = {snapshot.job_id: snapshot for job in bridges for snapshot in _snapshots(job)}
         known = self._known
         jobs.update((job.job_id, job) for job in _cancelled_elements(known or {}, jobs))

@@ -90,6 +90,14 @@ class GatewayContract:
         assert facts.min_job_age_seconds >= 300
         assert not facts.has_accounting
 
+    def test_without_accounting_there_is_no_past(self, cluster: Cluster, tmp_path: Path) -> None:
+        job_id = cluster.gateway.submit(descriptor(tmp_path), soon())
+        cluster.gateway.cancel(job_id, soon())
+        wait_for_state(cluster.gateway, job_id, "CANCELLED")
+        assert cluster.gateway.find_past(job_id, soon()) is None
+        assert cluster.gateway.past(0, int(time.time()), soon()) == ()
+        assert not cluster.gateway.ping_accounting(soon())
+
     def test_the_controller_answers_a_ping(self, cluster: Cluster) -> None:
         assert [controller.is_responding for controller in cluster.gateway.ping(soon())] == [True]
 

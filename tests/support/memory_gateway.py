@@ -1,29 +1,34 @@
 """A gateway without Slurm, for unit tests. It passes the same contract as the real one: `tests/contract/`."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 
 from bridge.deadline import Deadline
 from bridge.explanations import FINISHED_STATES
-from bridge.slurm.errors import outcome_unknown, reading_error, submission_error
+from bridge.slurm.errors import accounting_error, outcome_unknown, reading_error, submission_error
 from bridge.slurm.gateway import WorkerCount
 from bridge.slurm.messages import ControllerFacts, ControllerPing, JobDescriptor, JobSnapshot, QueueChange
 
 PARTITION = "normal"
 INVALID_PARTITION = (2000, "Invalid partition name specified")
 NO_ANSWER = (5004, "Socket timed out on send/recv operation")
+NO_ACCOUNTING = (-1, "Failed to get Jobs from slurmdbd")
 CONNECT_FAILURE = (1800, "Unable to contact slurm controller (connect failure)")
 
 
 class MemoryGateway:
-    """A cluster of one partition, `normal`, in which jobs wait for ever."""
+    """A cluster of one partition, `normal`, in which jobs wait for ever; with accounting where that is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_accounting: bool = False) -> None:
         self.descriptors: dict[str, JobDescriptor] = {}
         self._snapshots: dict[str, JobSnapshot] = {}
         self._told: dict[str, JobSnapshot] | None = None
         self.is_paused = False
         self.is_dead = False
+        self.has_accounting = has_accounting
+        self.accounting_is_dead = False
+        self._forgotten: dict[str, JobSnapshot] = {}
         self._booted_at = int(time.time())
 
     def submit(self, descriptor: JobDescriptor, deadline: Deadline) -> str:
@@ -62,23 +67,35 @@ class MemoryGateway:
         self.put(job_id, {"state": "CANCELLED", "end_time": int(time.time())})
         return True
 
-    def find_past(self, job_ids: Sequence[str], deadline: Deadline) -> tuple[JobSnapshot, ...]:
-        """See `Gateway`."""
-        return ()
-
-    def past(self, since: int, until: int, deadline: Deadline) -> tuple[JobSnapshot, ...]:
-        """See `Gateway`."""
-        return ()
-
     def controller(self, deadline: Deadline) -> ControllerFacts:
         """See `Gateway`."""
         self._read(deadline)
-        return ControllerFacts(self._booted_at, min_job_age_seconds=300, has_accounting=False)
+        return ControllerFacts(self._booted_at, min_job_age_seconds=300, has_accounting=self.has_accounting)
 
     def ping(self, deadline: Deadline) -> tuple[ControllerPing, ...]:
         """See `Gateway`."""
         self._read(deadline)
         return (ControllerPing("memory", is_responding=True),)
+
+    def find_past(self, job_id: str, deadline: Deadline) -> JobSnapshot | None:
+        """See `Gateway`."""
+        return next((job for job in self.past(0, int(time.time()), deadline) if job.job_id == job_id), None)
+
+    def past(self, since: int, until: int, deadline: Deadline) -> tuple[JobSnapshot, ...]:
+        """See `Gateway`."""
+        if not self.ping_accounting(deadline):
+            return ()
+        return tuple(
+            replace(job, state_reason=None)  # which accounting does not keep
+            for job in {**self._forgotten, **self._snapshots}.values()
+            if job.state in FINISHED_STATES and job.end_time is not None and since <= job.end_time <= until
+        )
+
+    def ping_accounting(self, deadline: Deadline) -> bool:
+        """See `Gateway`."""
+        if self.has_accounting and self.accounting_is_dead:
+            raise accounting_error(*NO_ACCOUNTING)
+        return self.has_accounting
 
     def workers(self) -> WorkerCount:
         """See `Gateway`."""
@@ -88,6 +105,10 @@ class MemoryGateway:
         """Start again without the jobs, as a controller that had saved none of them."""
         self._snapshots.clear()
         self._booted_at = int(time.time()) + 1
+
+    def forget(self, job_id: str) -> None:
+        """The controller forgets a job that has ended; accounting, where there is one, does not."""
+        self._forgotten[job_id] = self._snapshots.pop(job_id)
 
     def put(self, job_id: str, changes: Mapping[str, object]) -> None:
         """Change how a job stands, as Slurm would."""

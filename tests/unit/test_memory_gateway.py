@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.errors import ControllerUnreachableError
+from bridge.errors import AccountingUnreachableError, ControllerUnreachableError
 from bridge.slurm.gateway import Gateway
 from tests.contract.gateway import GatewayContract, soon
 from tests.support.memory_gateway import MemoryGateway
@@ -39,6 +39,29 @@ def test_jobs_that_a_crash_has_lost_are_gone() -> None:
     gateway.crash()
     change = gateway.queue(soon())
     assert (change.is_full, change.jobs, change.gone) == (False, (), (job_id,))
+
+
+def test_accounting_remembers_what_the_controller_forgets() -> None:
+    gateway = MemoryGateway(has_accounting=True)
+    job_id = gateway.submit(descriptor(OUTPUT_FOLDER), soon())
+    assert gateway.find_past(job_id, soon()) is None
+    gateway.cancel(job_id, soon())
+    gateway.forget(job_id)
+    assert gateway.find(job_id, soon()) is None
+    job = gateway.find_past(job_id, soon())
+    assert job is not None
+    assert job.end_time is not None
+    assert gateway.past(job.end_time, job.end_time, soon()) == (job,)
+    assert gateway.past(job.end_time + 1, job.end_time + 9, soon()) == ()
+
+
+def test_dead_accounting_cannot_be_asked() -> None:
+    gateway = MemoryGateway(has_accounting=True)
+    gateway.accounting_is_dead = True
+    with pytest.raises(AccountingUnreachableError):
+        gateway.find_past("1", soon())
+    with pytest.raises(AccountingUnreachableError):
+        gateway.past(0, 1, soon())
 
 
 def test_a_dead_controller_cannot_be_asked() -> None:

@@ -228,6 +228,23 @@ def test_ready(client: falcon.testing.TestClient) -> None:
     assert result.status_code == 200
     assert result.json["checks"]["controller"] == {"ok": True, "detail": "answered by memory"}
     assert result.json["checks"]["workers"] == {"ok": True, "detail": "1 of 1 are running"}
+    assert "accounting" not in result.json["checks"]
+
+
+def test_ready_on_a_cluster_with_accounting() -> None:
+    result = client_of(MemoryGateway(has_accounting=True), settings()).simulate_get("/ready")
+    assert (result.status_code, result.json["status"]) == (200, "ready")
+    assert result.json["checks"]["accounting"] == {"ok": True, "detail": "slurmdbd answers"}
+
+
+def test_dead_accounting_takes_no_bridge_out() -> None:
+    gateway = MemoryGateway(has_accounting=True)
+    gateway.accounting_is_dead = True
+    client = client_of(gateway, settings())
+    result = client.simulate_get("/ready")
+    assert (result.status_code, result.json["status"]) == (200, "degraded")
+    assert [name for name, check in result.json["checks"].items() if not check["ok"]] == ["accounting"]
+    assert post(client, "/extractor/run", PARSE_BODY).status_code == 202
 
 
 def test_a_bug_is_for_the_log_only(

@@ -1,0 +1,65 @@
+"""Jobs that the controller has forgotten, on a cluster that keeps accounts of them (slurmdbd)."""
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from bridge.deadline import Deadline
+from bridge.errors import AccountingUnreachableError, OverloadedError
+from bridge.slurm.errors import WorkerLostError, accounting_error
+from bridge.slurm.messages import ControllerFacts, FindPast, Found, JobSnapshot, LoadPast, Past, Request
+from bridge.slurm.pool import WorkerPool
+from bridge.slurm.replies import expect
+from bridge.slurm.worker import historian_main
+
+R = TypeVar("R")
+
+
+class History:
+    """Has a worker of its own, the historian, from the first question on; on a cluster without accounting, none.
+
+    Safe to use from many threads.
+    """
+
+    def __init__(
+        self, ask_controller: Callable[[Deadline], ControllerFacts], arguments: tuple[str | None, ...]
+    ) -> None:
+        self._ask_controller = ask_controller
+        self._historian = WorkerPool(historian_main, arguments, size=1)
+        self._lock = threading.Lock()
+        self._has_accounting: bool | None = None  # None: the controller has not said
+
+    @property
+    def pools(self) -> tuple[WorkerPool, ...]:
+        """The historian, where it is needed."""
+        return (self._historian,) if self._has_accounting else ()
+
+    def has_accounting(self, deadline: Deadline) -> bool:
+        """Whether this cluster has accounting; the controller is asked until it has answered once."""
+        if self._has_accounting is None:
+            has_accounting = self._ask_controller(deadline).has_accounting
+            with self._lock:
+                if self._has_accounting is None and has_accounting:
+                    self._historian.begin()
+                self._has_accounting = has_accounting
+        return self._has_accounting
+
+    def find(self, job_id: str, deadline: Deadline) -> JobSnapshot | None:
+        """See `Gateway.find_past`."""
+        return self._ask(FindPast(job_id), Found, deadline).job if self.has_accounting(deadline) else None
+
+    def jobs(self, since: int, until: int, deadline: Deadline) -> tuple[JobSnapshot, ...]:
+        """See `Gateway.past`."""
+        return self._ask(LoadPast(since, until), Past, deadline).jobs if self.has_accounting(deadline) else ()
+
+    def close(self) -> None:
+        """End the historian."""
+        self._historian.close()
+
+    def _ask(self, request: Request, wanted: type[R], deadline: Deadline) -> R:
+        try:
+            return expect(wanted, self._historian.call(request, deadline), accounting_error)
+        except WorkerLostError as error:
+            raise AccountingUnreachableError(f"No answer from Slurm's accounting: {error}. Ask again later.") from None
+        except OverloadedError as error:
+            raise AccountingUnreachableError(f"Slurm's accounting could not be asked: {error}") from None
