@@ -19,6 +19,9 @@ end
 """
 
 
+TIMEOUT_SECONDS = 60  # slurmrestd takes ten for a long list
+
+
 class LoadError(Exception):
     """A figure that means nothing: wrk failed, or some of its requests did."""
 
@@ -66,8 +69,9 @@ def _run(url: str, lua: Sequence[str], clients: int, seconds: int) -> Load:
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "load.lua"
         script.write_text("\n".join([*lua, _REPORT]))
+        options = ["--threads=1", f"--connections={clients}", f"--duration={seconds}s", f"--timeout={TIMEOUT_SECONDS}s"]
         done = subprocess.run(
-            ["wrk", "--threads=1", f"--connections={clients}", f"--duration={seconds}s", f"--script={script}", url],
+            ["wrk", *options, f"--script={script}", url],
             capture_output=True,
             text=True,
             check=False,

@@ -232,7 +232,9 @@ def test_ready(client: falcon.testing.TestClient) -> None:
 
 
 def test_ready_on_a_cluster_with_accounting() -> None:
-    result = client_of(MemoryGateway(has_accounting=True), settings()).simulate_get("/ready")
+    with running_application(MemoryGateway(has_accounting=True), settings()) as client:
+        client.simulate_get("/jobs")  # until the board has been seen
+        result = client.simulate_get("/ready")
     assert (result.status_code, result.json["status"]) == (200, "ready")
     assert result.json["checks"]["accounting"] == {"ok": True, "detail": "slurmdbd answers"}
 
@@ -240,8 +242,9 @@ def test_ready_on_a_cluster_with_accounting() -> None:
 def test_dead_accounting_takes_no_bridge_out() -> None:
     gateway = MemoryGateway(has_accounting=True)
     gateway.accounting_is_dead = True
-    client = client_of(gateway, settings())
-    result = client.simulate_get("/ready")
+    with running_application(gateway, settings()) as client:
+        client.simulate_get("/jobs")
+        result = client.simulate_get("/ready")
     assert (result.status_code, result.json["status"]) == (200, "degraded")
     assert [name for name, check in result.json["checks"].items() if not check["ok"]] == ["accounting"]
     assert post(client, "/extractor/run", PARSE_BODY).status_code == 202
