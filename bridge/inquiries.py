@@ -10,7 +10,6 @@ from uuid import UUID
 from bridge.archive import Archive
 from bridge.deadline import Deadline
 from bridge.errors import BridgeError, ControllerUnreachableError, NotFoundError, OverloadedError
-from bridge.explanations import FINISHED_STATES
 from bridge.job_ids import is_job_id, job_order
 from bridge.slurm.board import Board
 from bridge.slurm.picture import BoardJob, Sighting, Source
@@ -53,6 +52,10 @@ class Inquiries:
 
     def find(self, job_id: str, deadline: Deadline) -> Sighting:
         """How the job stands. Raises the error that `find_all` has for it."""
+        self._board.freshen(deadline)
+        sighting = self._board.find(job_id)
+        if sighting is not None and not sighting.is_lost:
+            return sighting
         found = self.find_all([job_id], deadline)[job_id]
         if isinstance(found, BridgeError):
             raise found
@@ -79,7 +82,7 @@ class Inquiries:
                 reason = error
             found.update(self._on_board(unknown))
         # Those too that were not seen to end.
-        open_ids = [job_id for job_id in well_formed if job_id not in found or _is_lost(found[job_id])]
+        open_ids = [job_id for job_id in well_formed if job_id not in found or found[job_id].is_lost]
         if open_ids:
             try:
                 past = self._archive.find(open_ids, deadline)
@@ -129,7 +132,3 @@ class Inquiries:
             return self._archive.newest_first(int(wanted.since), deadline), None
         except BridgeError as error:
             return [], f"jobs that only accounting remembers: {error}"
-
-
-def _is_lost(sighting: Sighting) -> bool:
-    return sighting.source == Source.MEMORY and sighting.job.snapshot.state not in FINISHED_STATES

@@ -2,8 +2,8 @@
 
 import logging
 import re
+import secrets
 import time
-from uuid import uuid4
 
 import falcon
 
@@ -22,7 +22,7 @@ class RequestLog:
         """Give the request its id."""
         offered = request.get_header("X-Request-ID")
         sane = offered is not None and _SANE_REQUEST_ID.fullmatch(offered)
-        request.context.request_id = offered if sane else uuid4().hex
+        request.context.request_id = offered if sane else secrets.token_hex(16)
         request.context.started_at = time.perf_counter()
         request_id_var.set(request.context.request_id)
         response.set_header("X-Request-ID", request.context.request_id)
@@ -32,9 +32,11 @@ class RequestLog:
     ) -> None:
         """Log method, path and outcome; never a query string, a header or a body: they may hold secrets."""
         problem = getattr(request.context, "problem", None)
-        is_routine = problem is None and request.method in ROUTINE
+        level = logging.DEBUG if problem is None and request.method in ROUTINE else logging.INFO
+        if not log.isEnabledFor(level):
+            return
         log.log(
-            logging.DEBUG if is_routine else logging.INFO,
+            level,
             "request",
             extra={
                 "method": request.method,

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import to_json
@@ -9,7 +10,7 @@ from pydantic_core import to_json
 from bridge.comments import JobComment
 from bridge.explanations import FINISHED_STATES, explain
 from bridge.inquiries import Page
-from bridge.slurm.picture import Sighting, Source
+from bridge.slurm.picture import BoardJob, Sighting
 from bridge.submissions import Submission
 
 LOST = "is not known to Slurm any more, and how it ended was not seen"
@@ -35,9 +36,33 @@ def submission_document(submission: Submission, comment: JobComment) -> dict[str
     }
 
 
-def job_document(sighting: Sighting) -> dict[str, Any]:
+def job_document(sighting: Sighting) -> bytes:
     """The job as JSON: times in RFC 3339 and UTC, durations in seconds, `null` for what is not known yet."""
-    job, comment = sighting.job.snapshot, sighting.job.comment
+    content, _ = _content(sighting.job, sighting.is_lost)
+    return b'%b,"source":"%b","as_of":"%b"}' % (content, sighting.source.encode(), _as_of(sighting.seen_at))
+
+
+def entity_tag(sighting: Sighting) -> str:
+    """For a weak `ETag` (RFC 9110) of a job: the same as long as nothing about the job has changed."""
+    return _content(sighting.job, sighting.is_lost)[1]
+
+
+def page_document(page: Page, looked_at: float) -> bytes:
+    """A page of a list; `looked_at` is when the queue stood like this, in seconds since the epoch."""
+    rest = to_json({"next_cursor": page.next_cursor, "missing": page.missing})[1:-1]
+    return b'{"jobs":[%b],%b,"as_of":"%b"}' % (b",".join(map(job_document, page.jobs)), rest, _as_of(looked_at))
+
+
+# A job is asked for far more often than it changes.
+@lru_cache(maxsize=4096)
+def _content(boarded: BoardJob, is_lost: bool) -> tuple[bytes, str]:
+    """The job's JSON without its end, and the tag of this content."""
+    content = to_json(_fields(boarded, is_lost))[:-1]
+    return content, hashlib.blake2b(content, digest_size=12).hexdigest()
+
+
+def _fields(boarded: BoardJob, is_lost: bool) -> dict[str, Any]:
+    job, comment = boarded.snapshot, boarded.comment
     href = job_href(job.job_id)
     finished = job.state in FINISHED_STATES
     # Slurm gives a waiting job its expected start, a running one its expected end, and one that was cancelled while it
@@ -65,35 +90,17 @@ def job_document(sighting: Sighting) -> dict[str, Any]:
         "nodes": job.nodes,
         "partition": job.partition,
         "restarts": job.restarts,
-        "explanation": explain(job) if finished or sighting.source != Source.MEMORY else LOST,
-        "source": sighting.source,
-        "as_of": rfc3339_milliseconds(sighting.seen_at),
+        "explanation": LOST if is_lost else explain(job),
         "href": href,
         "stdout_href": f"{href}/stdout",
         "stderr_href": f"{href}/stderr",
     }
 
 
-def page_document(page: Page, looked_at: float) -> dict[str, Any]:
-    """A page of a list; `looked_at` is when the queue stood like this, in seconds since the epoch."""
-    return {
-        "jobs": [job_document(job) for job in page.jobs],
-        "next_cursor": page.next_cursor,
-        "missing": page.missing,
-        "as_of": rfc3339_milliseconds(looked_at),
-    }
-
-
-def entity_tag(document: dict[str, Any]) -> str:
-    """For a weak `ETag` (RFC 9110) of a job: the same as long as nothing about the job has changed."""
-    content = {**document, "as_of": None, "source": None}
-    return hashlib.blake2b(to_json(content), digest_size=12).hexdigest()
-
-
-def rfc3339_milliseconds(epoch_seconds: float) -> str:
-    """The moment in UTC."""
+@lru_cache(maxsize=64)  # of all jobs in the queue it is the same
+def _as_of(epoch_seconds: float) -> bytes:
     moment = datetime.fromtimestamp(epoch_seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()
 
 
 def _rfc3339(epoch_seconds: int | None) -> str | None:

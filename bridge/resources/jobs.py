@@ -1,18 +1,19 @@
 """`/jobs`: how jobs stand, and their cancellation."""
 
-from typing import Any
-
 import falcon
+from pydantic_core import to_json
 
 from bridge.bodies import read_json_body, refuse_query
 from bridge.deadline import Deadline
 from bridge.errors import BridgeError
+from bridge.explanations import FINISHED_STATES
 from bridge.parts import Parts
 from bridge.problems import problem_document
 from bridge.questions import IdsQuestion, JobQuestion, ListQuestion, read_query
 from bridge.representations import entity_tag, job_document, page_document
 from bridge.requests import read_request
 from bridge.slurm.board import Board
+from bridge.slurm.picture import Sighting
 
 BUSY_RETRY_SECONDS = "1"  # for those who were not let wait
 
@@ -30,18 +31,18 @@ class JobResource:
     def on_get(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
         """200 with the job, 304 where the client has it already; held back for `wait` seconds until it changes."""
         question = read_query(JobQuestion, request)
-        job = self._document(job_id)
-        if question.wait and not job["finished"] and _matches(request, job):
-            if not self._board.wait_for_change(job_id, job["state"], Deadline.after(question.wait)):
+        job = self._find(job_id)
+        state = job.job.snapshot.state
+        if question.wait and state not in FINISHED_STATES and _has_no_other(request, job):
+            if not self._board.wait_for_change(job_id, state, Deadline.after(question.wait)):
                 response.set_header("Retry-After", BUSY_RETRY_SECONDS)
-            job = self._document(job_id)
-        tag = entity_tag(job)
-        response.set_header("ETag", f'W/"{tag}"')
+            job = self._find(job_id)
+        response.set_header("ETag", f'W/"{entity_tag(job)}"')
         _say_how_fresh(response, self._board)
-        if _names(request, tag):
+        if request.if_none_match and _has_no_other(request, job):
             response.status = falcon.HTTP_304
         else:
-            response.media = job
+            response.data = job_document(job)
 
     on_head = on_get
 
@@ -51,10 +52,10 @@ class JobResource:
         with self._admission:
             job = self._cancellations.cancel(job_id, Deadline.after(self._timeout_seconds))
         response.status = falcon.HTTP_202
-        response.media = job_document(job)
+        response.data = job_document(job)
 
-    def _document(self, job_id: str) -> dict[str, Any]:
-        return job_document(self._inquiries.find(job_id, Deadline.after(self._timeout_seconds)))
+    def _find(self, job_id: str) -> Sighting:
+        return self._inquiries.find(job_id, Deadline.after(self._timeout_seconds))
 
 
 class JobListResource:
@@ -71,7 +72,7 @@ class JobListResource:
         deadline = Deadline.after(self._timeout_seconds)
         page = self._inquiries.page(question.filter(), question.cursor, question.limit, deadline)
         _say_how_fresh(response, self._board)
-        response.media = page_document(page, self._board.looked_at)
+        response.data = page_document(page, self._board.looked_at)
 
     on_head = on_get
 
@@ -89,26 +90,22 @@ class JobQueryResource:
         refuse_query(request)
         ids = read_request(IdsQuestion, read_json_body(request)).ids
         found = self._inquiries.find_all(ids, Deadline.after(self._timeout_seconds))
-        results: list[dict[str, Any]] = []
-        for job_id in ids:
-            answer = found[job_id]
-            if isinstance(answer, BridgeError):
-                problem = problem_document(answer, request.path, request.context.request_id)
-                results.append({"job_id": job_id, "status": answer.status, "problem": problem})
-            else:
-                results.append({"job_id": job_id, "status": 200, "job": job_document(answer)})
+        results = [_result(job_id, found[job_id], request) for job_id in ids]
         _say_how_fresh(response, self._board)
-        response.media = {"results": results}
+        response.data = b'{"results":[%b]}' % b",".join(results)
 
 
-def _matches(request: falcon.Request, job: dict[str, Any]) -> bool:
-    """Whether the client has the job as it stands, or does not say what it has: else there is no reason to wait."""
-    return not request.if_none_match or _names(request, entity_tag(job))
+def _result(job_id: str, answer: Sighting | BridgeError, request: falcon.Request) -> bytes:
+    if isinstance(answer, BridgeError):
+        problem = problem_document(answer, request.path, request.context.request_id)
+        return to_json({"job_id": job_id, "status": answer.status, "problem": problem})
+    return b'%b,"job":%b}' % (to_json({"job_id": job_id, "status": 200})[:-1], job_document(answer))
 
 
-def _names(request: falcon.Request, tag: str) -> bool:
-    """Whether `If-None-Match` names the tag."""
-    return any(named in ("*", tag) for named in request.if_none_match or ())
+def _has_no_other(request: falcon.Request, job: Sighting) -> bool:
+    """Whether the client has the job as it stands (`If-None-Match`), or does not say what it has."""
+    tags = request.if_none_match
+    return tags is None or any(tag in ("*", entity_tag(job)) for tag in tags)
 
 
 def _say_how_fresh(response: falcon.Response, board: Board) -> None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from bridge.comments import JobComment
+from bridge.explanations import FINISHED_STATES
 from bridge.job_ids import job_order
 from bridge.slurm.messages import JobSnapshot, QueueChange
 
@@ -22,7 +23,7 @@ class Source(StrEnum):
     MEMORY = "memory"  # the controller has forgotten the job, the bridge has not
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # as it stood at one moment: compared and hashed by identity, which is quick
 class BoardJob:
     """A job of the bridge."""
 
@@ -47,6 +48,11 @@ class Sighting:
     job: BoardJob
     source: Source
     seen_at: float
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the job left the queue without having been seen to end."""
+        return self.source is Source.MEMORY and self.job.snapshot.state not in FINISHED_STATES
 
 
 def own_jobs(snapshots: Iterable[JobSnapshot]) -> list[BoardJob]:

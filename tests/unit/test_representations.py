@@ -1,5 +1,6 @@
 """How a job looks to a client, in every way it can stand."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -33,7 +34,8 @@ RUNNING = JobSnapshot(
 
 def document(**changes: Any) -> dict[str, Any]:
     job = BoardJob(replace(RUNNING, **changes), COMMENT)
-    return job_document(Sighting(job, Source.CONTROLLER, NOW.timestamp()))
+    shown: dict[str, Any] = json.loads(job_document(Sighting(job, Source.CONTROLLER, NOW.timestamp())))
+    return shown
 
 
 def test_a_running_job() -> None:
