@@ -80,6 +80,23 @@ def test_a_job_that_the_controller_lost_is_submitted_again_and_once() -> None:
 
 
 @pytest.mark.usefixtures("fast")
+def test_a_job_that_was_cancelled_and_then_lost_stays_so() -> None:
+    gateway = MemoryGateway()
+    watch = Aftermath(gateway, Board(gateway, 8), KeysAtWork())
+    watch.start()
+    comment = JobComment("parse", UUID(THING), "request-1", uuid4().hex, "digest-1")
+    job = descriptor(OUTPUT_FOLDER, comment=comment.to_json())
+    job_id = gateway.submit(job, Deadline.after(1))
+    watch.note_accepted(job, comment, job_id)
+    time.sleep(0.3)
+    watch.note_cancelled(job_id)
+    gateway.crash()
+    time.sleep(0.5)
+    assert list(gateway.descriptors) == [job_id]
+    watch.close()
+
+
+@pytest.mark.usefixtures("fast")
 def test_a_lost_job_that_is_refused_does_not_hold_up_the_others() -> None:
     gateway = MemoryGateway()
     watch = Aftermath(gateway, Board(gateway, 8), KeysAtWork())

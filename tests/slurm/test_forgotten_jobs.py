@@ -1,0 +1,100 @@
+"""Jobs of one's own are found whatever the controller has forgotten, on a cluster with accounting."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.accounting import ACCOUNT, running_accounting
+from tests.support.bridge_process import running_bridge, service_environment
+from tests.support.private_slurm import PrivateSlurm, PrivateSlurmError
+from tests.support.samples import PARSE_BODY, QAQC_BODY, of_each_kind
+from tests.support.waiting import wait_until
+
+PURGE_SECONDS = 90.0  # slurmctld looks once a minute for jobs that it may forget
+
+
+@pytest.fixture(scope="module")
+def slurm(shared_folder: Path) -> Iterator[PrivateSlurm]:
+    folder = shared_folder / "slurm"
+    folder.mkdir()
+    with (
+        running_accounting(folder) as parameters,
+        PrivateSlurm(folder, overrides={**parameters, "MinJobAge": "10"}) as slurm,
+    ):
+        yield slurm
+
+
+@pytest.fixture(scope="module")
+def environment(slurm: PrivateSlurm, shared_folder: Path) -> dict[str, str]:
+    program = shared_folder / "extractor.py"
+    program.write_text("import sys\nsys.exit(3 if sys.argv[1] == 'parse' else 0)\n")
+    command = ["/usr/bin/python3", str(program)]
+    return service_environment(slurm, shared_folder, command, **of_each_kind("account", ACCOUNT))
+
+
+def knows(slurm: PrivateSlurm, job_id: str) -> bool:
+    try:
+        slurm.run("scontrol", "show", "job", job_id)
+    except PrivateSlurmError:
+        return False
+    return True
+
+
+def test_an_own_job_is_never_not_found(slurm: PrivateSlurm, environment: dict[str, str], shared_folder: Path) -> None:
+    answers: list[tuple[int, str]] = []
+    with running_bridge(shared_folder, environment) as bridge:
+        job_id = bridge.post("/extractor/run", PARSE_BODY).body["job_id"]
+
+        def is_forgotten() -> bool:
+            answer = bridge.get(f"/jobs/{job_id}")
+            answers.append((answer.status, answer.body.get("source")))
+            return not knows(slurm, job_id)
+
+        is_forgotten()
+        wait_until(is_forgotten, "the controller forgets the job", PURGE_SECONDS)
+        wait_until(lambda: bridge.get(f"/jobs/{job_id}").body["source"] == "memory", "the bridge remembers it")
+        remembered = bridge.get(f"/jobs/{job_id}").body
+        assert set(answers) <= {(200, "controller"), (200, "memory")}
+        assert (remembered["state"], remembered["exit_code"]) == ("FAILED", 3)
+        other_id = bridge.post("/qaqc/run", QAQC_BODY).body["job_id"]
+        bridge.wait_until_finished(other_id)
+    (shared_folder / "restarted").mkdir()
+    with running_bridge(shared_folder / "restarted", environment) as bridge:
+        job = bridge.get(f"/jobs/{job_id}").body
+        assert job["source"] == "accounting"
+        same = ("job_id", "kind", "thing_uuid", "request_id", "state", "exit_code", "submit_time", "end_time", "nodes")
+        assert {name: job[name] for name in same} == {name: remembered[name] for name in same}
+        assert bridge.get("/jobs/4000000").status == 404
+        listed = bridge.get("/jobs?since=2020-01-01T00:00:00Z").body
+        assert [job["job_id"] for job in listed["jobs"]] == [other_id, job_id]
+        slurm.pause_controller()
+        try:
+            assert bridge.get(f"/jobs/{job_id}").body["state"] == "FAILED"
+        finally:
+            slurm.resume_controller()
+
+
+def test_a_slurmdbd_that_is_away_is_told_where_it_would_have_been_asked(
+    slurm: PrivateSlurm, environment: dict[str, str], shared_folder: Path
+) -> None:
+    (shared_folder / "away").mkdir()
+    slurmdbd = int((slurm.folder / "slurmdbd.pid").read_text())
+    with running_bridge(shared_folder / "away", environment) as bridge:
+        assert bridge.get("/jobs/4000000").status == 404
+        os.kill(slurmdbd, signal.SIGSTOP)
+        try:
+            job_id = bridge.post("/qaqc/run", QAQC_BODY).body["job_id"]
+            assert bridge.get(f"/jobs/{job_id}").status == 200
+            unknown = bridge.get("/jobs/4000001")
+            assert (unknown.status, unknown.body["type"]) == (503, "urn:tsm-slurm-bridge:accounting-unreachable")
+            listed = bridge.get("/jobs?since=2020-01-01T00:00:00Z")
+            assert (listed.status, listed.body["jobs"][0]["job_id"]) == (200, job_id)
+            assert "accounting" in listed.body["missing"]
+            ready = bridge.get("/ready")
+            assert (ready.status, ready.body["status"]) == (200, "degraded")
+        finally:
+            os.kill(slurmdbd, signal.SIGCONT)
+        wait_until(lambda: bridge.get("/jobs/4000001").status == 404, "slurmdbd is asked again", 30)
