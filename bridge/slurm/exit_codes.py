@@ -14,7 +14,7 @@ _NO_VAL = 0xFFFFFFFE  # of slurm/slurm.h: not known
 
 def keep_exit_codes(pyslurm: "ModuleType") -> None:
     """Let pyslurm give exit codes unchanged; to be removed with the first pyslurm that does so by itself."""
-    for module in (pyslurm.core.job.job, pyslurm.db.job):
+    for module in (pyslurm.core.job.job, pyslurm.db.job, pyslurm.db.step):
         module._get_exit_code = exit_code_and_signal
 
 

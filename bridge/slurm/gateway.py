@@ -132,7 +132,9 @@ class SlurmGateway:
 
     def controller(self, deadline: Deadline) -> ControllerFacts:
         """See `Gateway`."""
-        return self._read(self._asker, AskController(), ControllerFacts, deadline)
+        facts = self._read(self._asker, AskController(), ControllerFacts, deadline)
+        self._history.learn(facts)
+        return facts
 
     def ping(self, deadline: Deadline) -> tuple[ControllerPing, ...]:
         """See `Gateway`."""

@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 
 class History:
-    """Has a worker of its own, the historian, from the first question on; on a cluster without accounting, none.
+    """Has a worker of its own, the historian, as soon as the controller has said that there is accounting.
 
     Safe to use from many threads.
     """
@@ -35,14 +35,18 @@ class History:
         return (self._historian,) if self._has_accounting else ()
 
     def has_accounting(self, deadline: Deadline) -> bool:
-        """Whether this cluster has accounting; the controller is asked until it has answered once."""
+        """Whether this cluster has accounting; the controller is asked where it has not said so to anybody."""
         if self._has_accounting is None:
-            has_accounting = self._ask_controller(deadline).has_accounting
-            with self._lock:
-                if self._has_accounting is None and has_accounting:
+            self.learn(self._ask_controller(deadline))
+        return bool(self._has_accounting)
+
+    def learn(self, facts: ControllerFacts) -> None:
+        """The controller has told somebody what it is. The first word counts, until the bridge is started again."""
+        with self._lock:
+            if self._has_accounting is None:
+                self._has_accounting = facts.has_accounting
+                if facts.has_accounting:
                     self._historian.begin()
-                self._has_accounting = has_accounting
-        return self._has_accounting
 
     def find(self, job_id: str, deadline: Deadline) -> JobSnapshot | None:
         """See `Gateway.find_past`."""
