@@ -3,7 +3,7 @@
 import time
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import merge
 from uuid import UUID
 
@@ -13,6 +13,8 @@ from bridge.errors import BridgeError, ControllerUnreachableError, NotFoundError
 from bridge.job_ids import is_job_id, job_order
 from bridge.slurm.board import Board
 from bridge.slurm.picture import BoardJob, Sighting, Source
+
+CANCELLER_SECONDS = 1.0  # it is nice to know
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Inquiries:
         self._board.freshen(deadline)
         sighting = self._board.find(job_id)
         if sighting is not None and not sighting.is_lost:
-            return sighting
+            return self._with_canceller(sighting, deadline)
         found = self.find_all([job_id], deadline)[job_id]
         if isinstance(found, BridgeError):
             raise found
@@ -123,6 +125,21 @@ class Inquiries:
     def _on_board(self, job_ids: Sequence[str]) -> dict[str, Sighting]:
         sightings = ((job_id, self._board.find(job_id)) for job_id in job_ids)
         return {job_id: sighting for job_id, sighting in sightings if sighting is not None}
+
+    def _with_canceller(self, sighting: Sighting, deadline: Deadline) -> Sighting:
+        """The same, with the user who has cancelled the job, which only accounting knows."""
+        snapshot = sighting.job.snapshot
+        if snapshot.state != "CANCELLED":
+            return sighting
+        patience = Deadline.after(min(CANCELLER_SECONDS, deadline.remaining_seconds))
+        try:
+            past = self._archive.find([snapshot.job_id], patience).get(snapshot.job_id)
+        except BridgeError:
+            return sighting
+        if past is None:
+            return sighting
+        known = replace(snapshot, cancelled_by=past.snapshot.cancelled_by)
+        return Sighting(BoardJob(known, sighting.job.comment), sighting.source, sighting.seen_at)
 
     def _past(self, wanted: JobFilter, deadline: Deadline) -> tuple[list[BoardJob], str | None]:
         """Accounting's jobs where the controller may have forgotten some that are wanted; or why they are missing."""

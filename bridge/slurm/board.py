@@ -10,15 +10,16 @@ been answering for a while.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 
 from bridge.comments import JobComment
 from bridge.deadline import Deadline
 from bridge.errors import BridgeError, ControllerUnreachableError, OverloadedError
 from bridge.slurm.gateway import Gateway
-from bridge.slurm.messages import JobSnapshot, QueueChange
+from bridge.slurm.messages import QueueChange
 from bridge.slurm.picture import BoardJob, Picture, Sighting, own_jobs
+from bridge.slurm.waiters import Waiters
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Board:
         self._changed = threading.Condition()
         self._picture = Picture()
         self._expected: list[float] = []  # when jobs were submitted that the board may not have seen yet
-        self._waiters: dict[str, list[threading.Event]] = {}  # by the job that they wait for
+        self._waiters = Waiters()
         self._looking_since_seconds: float | None = None  # None: nobody is
         self._looked_at_seconds = float("-inf")  # when the last look that succeeded was begun
         self._look_cost_seconds = 0.0
@@ -67,8 +68,7 @@ class Board:
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
-            for event in [event for events in self._waiters.values() for event in events]:
-                event.set()
+        self._waiters.tell_all()
 
     # What readers use.
 
@@ -106,7 +106,8 @@ class Board:
         if not self._gate.acquire(blocking=False):
             return False
         try:
-            with self._waiting_for(job_id) as event:
+            with self._waiters.waiting_for(job_id) as event:
+                self._wake()
                 while deadline.remaining_seconds and not self._is_closed:
                     event.clear()
                     sighting = self.find(job_id)
@@ -148,22 +149,8 @@ class Board:
 
     def add(self, job_id: str, comment: JobComment, partition: str | None) -> None:
         """The controller has just accepted this job."""
-        snapshot = JobSnapshot(
-            job_id=job_id,
-            comment=comment.to_json(),
-            state="PENDING",
-            state_reason=None,
-            exit_code=0,
-            signal=0,
-            submit_time=int(time.time()),
-            start_time=None,
-            end_time=None,
-            nodes=None,
-            partition=partition,
-            restarts=0,
-        )
         with self._changed:
-            self._picture.add(BoardJob(snapshot, comment))
+            self._picture.add(job_id, comment, partition)
 
     def look(self, deadline: Deadline, *, max_age_seconds: float = 0.0) -> None:
         """Bring the board to how the queue stands after this call was made, or a given time before, in a trusted look.
@@ -251,9 +238,7 @@ class Board:
                 self._changed.notify_all()
 
     def _show(self, change: QueueChange, jobs: list[BoardJob], begun_at_seconds: float, begun_at: float) -> None:
-        for job_id in self._picture.apply(change, jobs, begun_at):
-            for event in self._waiters.get(job_id, ()):
-                event.set()
+        self._waiters.tell(self._picture.apply(change, jobs, begun_at))
         self._looked_at_seconds = begun_at_seconds
         self._look_cost_seconds = time.monotonic() - begun_at_seconds
         self._expected = [at_seconds for at_seconds in self._expected if at_seconds >= begun_at_seconds]
@@ -266,62 +251,56 @@ class Board:
         if not self._gate.acquire(blocking=False):
             raise OverloadedError("Too many requests wait for a look at the queue. Send this one again.")
         try:
+            self._wake()
             with self._changed:
-                self._changed.notify_all()  # the thread that looks, which may be idle
                 while not is_done() and self.is_current and not self._is_closed and deadline.remaining_seconds:
                     self._changed.wait(min(OVERDUE_CHECK_SECONDS, deadline.remaining_seconds))
                 return is_done()
         finally:
             self._gate.release()
 
+    def _wake(self) -> None:
+        """Let the thread that looks find out that there is a reader."""
+        with self._changed:
+            self._changed.notify_all()
+
     def _keep_fresh(self) -> None:
         while not self._is_closed:
+            tried_at_seconds = time.monotonic()
             deadline = Deadline.after(LOOK_SECONDS)
             try:
-                if self._min_job_age_seconds is None:
-                    self._min_job_age_seconds = self._gateway.controller(deadline).min_job_age_seconds
                 with self._changed:
                     is_turn = self._may_look(deadline)
                 if is_turn:
                     self._load(deadline)
+                if self._min_job_age_seconds is None:
+                    self._min_job_age_seconds = self._gateway.controller(deadline).min_job_age_seconds
             except BridgeError as error:
                 log.debug("no look at the queue", extra={"detail": str(error)})
             except Exception:  # this thread has to go on, or the board shows the same for ever
                 log.exception("bug")
-            self._pause(time.monotonic())
+            self._pause(tried_at_seconds)
 
-    def _pause(self, ended_at_seconds: float) -> None:
-        """Wait until the next look is due."""
+    def _pause(self, tried_at_seconds: float) -> None:
+        """Wait until the next look is due, after one that was begun then."""
         with self._changed:
             while not self._is_closed:
-                begun_at_seconds = ended_at_seconds if self._failure else self._looked_at_seconds
+                begun_at_seconds = max(tried_at_seconds, self._looked_at_seconds)
                 due_in_seconds = begun_at_seconds + self._interval_seconds() - time.monotonic()
                 if due_in_seconds <= 0:
                     return
                 self._changed.wait(due_in_seconds)
 
     def _interval_seconds(self) -> float:
-        is_read = self._waiters or time.monotonic() < self._read_at_seconds + INTEREST_SECONDS
-        busy_seconds = max(INTERVAL_SECONDS, COST_SHARE * self._look_cost_seconds)
+        is_read = not self._waiters.is_empty or time.monotonic() < self._read_at_seconds + INTEREST_SECONDS
         if is_read or self._min_job_age_seconds is None:
-            return busy_seconds
-        return max(busy_seconds, min(IDLE_INTERVAL_MAX_SECONDS, self._min_job_age_seconds / 2))
+            return self._busy_interval_seconds
+        return max(self._busy_interval_seconds, min(IDLE_INTERVAL_MAX_SECONDS, self._min_job_age_seconds / 2))
+
+    @property
+    def _busy_interval_seconds(self) -> float:
+        return max(INTERVAL_SECONDS, COST_SHARE * self._look_cost_seconds)
 
     def _is_fresh(self) -> bool:
         slack_seconds = max(INTERVAL_SECONDS / 2, 2 * self._look_cost_seconds)
-        age_seconds = time.monotonic() - self._looked_at_seconds
-        return age_seconds <= max(INTERVAL_SECONDS, COST_SHARE * self._look_cost_seconds) + slack_seconds
-
-    @contextmanager
-    def _waiting_for(self, job_id: str) -> Iterator[threading.Event]:
-        event = threading.Event()
-        with self._changed:
-            self._waiters.setdefault(job_id, []).append(event)
-            self._changed.notify_all()  # as above
-        try:
-            yield event
-        finally:
-            with self._changed:
-                self._waiters[job_id].remove(event)
-                if not self._waiters[job_id]:
-                    del self._waiters[job_id]
+        return time.monotonic() - self._looked_at_seconds <= self._busy_interval_seconds + slack_seconds

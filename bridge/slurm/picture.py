@@ -73,9 +73,24 @@ class Picture:
         self._remembered: dict[str, Sighting] = {}  # not in the queue any more, those that left first come first
         self._newest_first: list[BoardJob] | None = None  # None: to be sorted again
 
-    def add(self, job: BoardJob) -> None:
+    def add(self, job_id: str, comment: JobComment, partition: str | None) -> None:
         """The controller has just accepted this job."""
-        self._submitted[job.snapshot.job_id] = Sighting(job, Source.CONTROLLER, time.time())
+        now = time.time()
+        snapshot = JobSnapshot(
+            job_id=job_id,
+            comment=comment.to_json(),
+            state="PENDING",
+            state_reason=None,
+            exit_code=0,
+            signal=0,
+            submit_time=int(now),
+            start_time=None,
+            end_time=None,
+            nodes=None,
+            partition=partition,
+            restarts=0,
+        )
+        self._submitted[job_id] = Sighting(BoardJob(snapshot, comment), Source.CONTROLLER, now)
         self._newest_first = None
 
     def find(self, job_id: str) -> Sighting | None:

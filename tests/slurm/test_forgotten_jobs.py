@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.accounting import ACCOUNT, running_accounting
-from tests.support.bridge_process import running_bridge, service_environment
+from tests.support.bridge_process import SERVICE_USER, running_bridge, service_environment
 from tests.support.private_slurm import PrivateSlurm, PrivateSlurmError
 from tests.support.samples import PARSE_BODY, QAQC_BODY, of_each_kind
 from tests.support.waiting import wait_until
@@ -75,6 +75,19 @@ def test_an_own_job_is_never_not_found(slurm: PrivateSlurm, environment: dict[st
             assert bridge.get(f"/jobs/{job_id}").body["state"] == "FAILED"
         finally:
             slurm.resume_controller()
+
+
+def test_who_cancelled_a_job_is_told(slurm: PrivateSlurm, environment: dict[str, str], shared_folder: Path) -> None:
+    (shared_folder / "cancelled").mkdir()
+    with running_bridge(shared_folder / "cancelled", environment) as bridge:
+        slurm.run("scontrol", "update", "PartitionName=normal", "State=DOWN")
+        theirs, ours = (bridge.post("/qaqc/run", QAQC_BODY).body["job_id"] for _ in range(2))
+        slurm.run("scancel", theirs)
+        bridge.delete(f"/jobs/{ours}")
+        slurm.run("scontrol", "update", "PartitionName=normal", "State=UP")
+        for job_id, user in ((theirs, "root"), (ours, SERVICE_USER)):
+            said = f"was cancelled while it waited, by {user}"
+            bridge.wait_for(job_id, lambda job, said=said: job["explanation"] == said)
 
 
 def test_a_slurmdbd_that_is_away_is_told_where_it_would_have_been_asked(

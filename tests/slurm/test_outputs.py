@@ -117,7 +117,7 @@ def test_output_shows_what_happened_and_no_secret(bridge: Bridge, slurm: Private
         assert middle.headers["Content-Range"] == f"bytes 100-199/{len(written)}"
         assert bridge.get_bytes(f"/jobs/{job_id}/{stream}?tail=50").body == answer.body[-50:]
     wait_until(lambda: is_forgotten(slurm, job_id), "the controller forgets the job", seconds=90)
-    assert bridge.get(f"/jobs/{job_id}").body["source"] == "memory"
+    wait_until(lambda: bridge.get(f"/jobs/{job_id}").body["source"] == "memory", "the bridge remembers it")
     assert bridge.get_bytes(f"/jobs/{job_id}/stderr").body == answer.body
 
 
