@@ -8,7 +8,8 @@ import sys
 import falcon
 import waitress
 
-from bridge.settings import Settings
+from bridge.parts import thread_count
+from tests.support.samples import settings
 
 
 class EmptyResource:
@@ -22,7 +23,7 @@ def main(port: int) -> None:
     """Serve until killed."""
     app = falcon.App()
     app.add_route("/jobs/{job_id}", EmptyResource())
-    threads = Settings.model_fields["threads"].default + Settings.model_fields["max_waiting_clients"].default
+    threads = thread_count(settings())
     waitress.serve(app, host="127.0.0.1", port=port, threads=threads, asyncore_use_poll=True)
 
 

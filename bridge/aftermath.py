@@ -83,10 +83,10 @@ class Aftermath:
             )
         self._wake.set()
 
-    def note_cancelled(self, job_id: str) -> None:
-        """A client has cancelled this job: should it get lost, that is what was wanted."""
+    def note_cancelled(self, job_id: str, key: str) -> None:
+        """A client has cancelled this job: should it get lost, or be lost, that is what was wanted."""
         with self._lock:
-            for key in [key for key, job in self._accepted.items() if job.job_id == job_id]:
+            if key in self._accepted and self._accepted[key].job_id == job_id:
                 del self._accepted[key]
 
     def note_silence(self) -> None:

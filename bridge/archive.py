@@ -1,21 +1,21 @@
-"""What accounting remembers of the bridge's jobs. What it said is kept for a while, and that it said nothing too."""
+"""What accounting remembers of the bridge's jobs. Its answers are kept for a while, and so is that there was none."""
 
-import math
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bridge.admission import Admission
 from bridge.deadline import Deadline
-from bridge.errors import AccountingUnreachableError
+from bridge.errors import BridgeError
 from bridge.slurm.gateway import Gateway
 from bridge.slurm.picture import BoardJob, own_jobs
 
 FIND_SECONDS = 5.0  # one job takes some milliseconds where the database is well
 CALLERS_MAX = 8  # a database that hangs costs no more threads than this
 KEPT_MAX = 10_000  # answers about a job each
+FOUND_KEPT_SECONDS = 3600.0  # a job that has ended; an id may come again, after a controller's crash
 KEPT_SECONDS = 10.0  # that there is no such job, and that there was no answer
 LIST_KEPT_SECONDS = 60.0  # for the pages after the first: accounting takes half a second for a thousand jobs
 
@@ -36,24 +36,19 @@ class Archive:
         self._lock = threading.Lock()
         self._answers: dict[str, tuple[BoardJob | None, float]] = {}  # with the moment until which each is good
         self._list: _List | None = None
-        self._failure = ""
+        self._failure: BridgeError | None = None
         self._failed_until_seconds = 0.0
 
-    def find(self, job_ids: Sequence[str], deadline: Deadline) -> dict[str, BoardJob]:
-        """Those of these jobs that accounting knows.
+    def find(self, job_id: str, deadline: Deadline) -> BoardJob | None:
+        """The job, if accounting knows it.
 
         Raises `AccountingUnreachableError`, `OverloadedError`, or `ControllerUnreachableError` where it is not known
         whether there is accounting.
         """
-        found: dict[str, BoardJob] = {}
-        patience = Deadline.after(min(FIND_SECONDS, deadline.remaining_seconds))
-        for job_id in job_ids:
-            job, good_until_seconds = self._answers.get(job_id, (None, 0.0))
-            if good_until_seconds < time.monotonic():
-                job = self._ask(job_id, patience)
-            if job is not None:
-                found[job_id] = job
-        return found
+        job, good_until_seconds = self._answers.get(job_id, (None, 0.0))
+        if good_until_seconds < time.monotonic():
+            job = self._ask(job_id, Deadline.after(min(FIND_SECONDS, deadline.remaining_seconds)))
+        return job
 
     def newest_first(self, since: int, deadline: Deadline) -> list[BoardJob]:
         """The jobs submitted since then, in seconds since the epoch, that have ended. Raises what `find` does."""
@@ -71,7 +66,7 @@ class Archive:
             snapshot = self._gateway.find_past(job_id, deadline)
         job = next(iter(own_jobs([] if snapshot is None else [snapshot])), None)
         with self._lock:
-            self._answers[job_id] = (job, math.inf if job else time.monotonic() + KEPT_SECONDS)
+            self._answers[job_id] = (job, time.monotonic() + (FOUND_KEPT_SECONDS if job else KEPT_SECONDS))
             if len(self._answers) > KEPT_MAX:
                 del self._answers[next(iter(self._answers))]  # the oldest
         return job
@@ -79,12 +74,16 @@ class Archive:
     @contextmanager
     def _asking(self) -> Iterator[None]:
         """After an answer that did not come nobody asks for a while: it would only take everybody's time."""
-        if time.monotonic() < self._failed_until_seconds:
-            raise AccountingUnreachableError(self._failure)
+        begun_at_seconds = time.monotonic()
+        if self._failure is not None and begun_at_seconds < self._failed_until_seconds:
+            raise type(self._failure)(str(self._failure))
         with self._callers:
             try:
                 yield
-            except AccountingUnreachableError as error:
-                self._failure = str(error)
-                self._failed_until_seconds = time.monotonic() + KEPT_SECONDS
+            except BridgeError as error:
+                now_seconds = time.monotonic()
+                # One that had little time says nothing.
+                if error.slurm_code or now_seconds - begun_at_seconds > FIND_SECONDS / 2:
+                    self._failure = error
+                    self._failed_until_seconds = now_seconds + KEPT_SECONDS
                 raise

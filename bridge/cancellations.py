@@ -31,11 +31,14 @@ class Cancellations:
         job = self._inquiries.find(job_id, deadline)
         if _may_run(job):
             if self._gateway.cancel(job_id, deadline):
-                self._aftermath.note_cancelled(job_id)
+                self._aftermath.note_cancelled(job_id, job.job.comment.key)
                 log.info("cancelled a job", extra={"job_id": job_id})
                 return job
-            self._board.look_again(deadline)  # it has ended a moment ago
+            self._board.look_again(deadline)  # it has ended a moment ago, or is about to
             job = self._inquiries.find(job_id, deadline)
+            if _may_run(job):
+                return job
+        self._aftermath.note_cancelled(job_id, job.job.comment.key)  # where it is lost: it is not to come back
         if job.job.snapshot.state != "CANCELLED":
             raise AlreadyFinishedError("The job has ended, or is not known to Slurm any more: nothing to cancel.")
         return job

@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
+from itertools import islice
 from uuid import UUID
 
 from bridge.archive import Archive
@@ -13,8 +14,6 @@ from bridge.errors import BridgeError, ControllerUnreachableError, NotFoundError
 from bridge.job_ids import is_job_id, job_order
 from bridge.slurm.board import Board
 from bridge.slurm.picture import BoardJob, Sighting, Source
-
-CANCELLER_SECONDS = 1.0  # it is nice to know
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Page:
 
 
 class Inquiries:
-    """Answers without asking the controller anything."""
+    """Answers from the board, and from accounting where that knows more."""
 
     def __init__(self, board: Board, archive: Archive) -> None:
         self._board = board
@@ -83,17 +82,11 @@ class Inquiries:
             except (ControllerUnreachableError, OverloadedError) as error:
                 reason = error
             found.update(self._on_board(unknown))
-        # Those too that were not seen to end.
-        open_ids = [job_id for job_id in well_formed if job_id not in found or found[job_id].is_lost]
-        if open_ids:
-            try:
-                past = self._archive.find(open_ids, deadline)
-            except BridgeError as error:
-                past, reason = {}, reason or error
-            now = time.time()
-            found.update({job_id: Sighting(job, Source.ACCOUNTING, now) for job_id, job in past.items()})
         answers.update(dict.fromkeys(well_formed, reason or unknown_job))
         answers.update(found)
+        for job_id in well_formed:
+            if job_id not in found or found[job_id].is_lost:
+                answers[job_id] = self._recall(job_id, answers[job_id], deadline)
         return answers
 
     def page(self, wanted: JobFilter, cursor: str | None, limit: int, deadline: Deadline) -> Page:
@@ -108,32 +101,39 @@ class Inquiries:
         if cursor is not None:
             last = job_order(cursor)
             on_board = on_board[bisect_left(on_board, True, key=lambda job: job.order < last) :]
-        past, missing = self._past(wanted, deadline)
-        jobs: list[BoardJob] = []
-        for job in merge(on_board, past, key=lambda job: job.order, reverse=True):
-            is_after_cursor = cursor is None or job.order < job_order(cursor)
-            is_new = not jobs or job.order < jobs[-1].order  # the board's comes before accounting's of the same job
-            if is_after_cursor and is_new and wanted.passes(job):
-                jobs.append(job)
-                if len(jobs) > limit:
-                    break
-        shown, now = jobs[:limit], time.time()
-        sightings = [self._board.find(job.snapshot.job_id) or Sighting(job, Source.ACCOUNTING, now) for job in shown]
-        next_cursor = shown[-1].snapshot.job_id if len(jobs) > limit else None
-        return Page(sightings, next_cursor, missing)
+        past, missing = self._past(wanted, cursor, deadline)
+        past_ids = {job.snapshot.job_id for job in past}
+        own = (job for job in on_board if wanted.passes(job) and job.snapshot.job_id not in past_ids)
+        now = time.time()
+        everything = merge(
+            map(self._board.sighting_of, own),
+            (Sighting(job, Source.ACCOUNTING, now) for job in past),
+            key=lambda sighting: sighting.job.order,
+            reverse=True,
+        )
+        jobs = list(islice(everything, limit + 1))
+        next_cursor = jobs[limit - 1].job.snapshot.job_id if len(jobs) > limit else None
+        return Page(jobs[:limit], next_cursor, missing)
 
     def _on_board(self, job_ids: Sequence[str]) -> dict[str, Sighting]:
         sightings = ((job_id, self._board.find(job_id)) for job_id in job_ids)
         return {job_id: sighting for job_id, sighting in sightings if sighting is not None}
+
+    def _recall(self, job_id: str, answer: Sighting | BridgeError, deadline: Deadline) -> Sighting | BridgeError:
+        """The job as accounting has it, or else `answer`, or why accounting could not be asked."""
+        try:
+            job = self._archive.find(job_id, deadline)
+        except BridgeError as error:
+            return error if isinstance(answer, NotFoundError) else answer
+        return answer if job is None else Sighting(job, Source.ACCOUNTING, time.time())
 
     def _with_canceller(self, sighting: Sighting, deadline: Deadline) -> Sighting:
         """The same, with the user who has cancelled the job, which only accounting knows."""
         snapshot = sighting.job.snapshot
         if snapshot.state != "CANCELLED":
             return sighting
-        patience = Deadline.after(min(CANCELLER_SECONDS, deadline.remaining_seconds))
         try:
-            past = self._archive.find([snapshot.job_id], patience).get(snapshot.job_id)
+            past = self._archive.find(snapshot.job_id, deadline)
         except BridgeError:
             return sighting
         if past is None:
@@ -141,11 +141,18 @@ class Inquiries:
         known = replace(snapshot, cancelled_by=past.snapshot.cancelled_by)
         return Sighting(BoardJob(known, sighting.job.comment), sighting.source, sighting.seen_at)
 
-    def _past(self, wanted: JobFilter, deadline: Deadline) -> tuple[list[BoardJob], str | None]:
-        """Accounting's jobs where the controller may have forgotten some that are wanted; or why they are missing."""
+    def _past(self, wanted: JobFilter, cursor: str | None, deadline: Deadline) -> tuple[list[BoardJob], str | None]:
+        """The jobs for a page of which accounting knows more than the board; or why they are missing."""
         if wanted.since is None or wanted.since > time.time() - self._board.min_job_age_seconds:
             return [], None
         try:
-            return self._archive.newest_first(int(wanted.since), deadline), None
+            jobs = self._archive.newest_first(int(wanted.since), deadline)
         except BridgeError as error:
             return [], f"jobs that only accounting remembers: {error}"
+        jobs = [job for job in jobs if wanted.passes(job) and (cursor is None or job.order < job_order(cursor))]
+        return [job for job in jobs if self._is_open(job.snapshot.job_id)], None
+
+    def _is_open(self, job_id: str) -> bool:
+        """Whether the board does not know the job, or not how it ended."""
+        sighting = self._board.find(job_id)
+        return sighting is None or sighting.is_lost

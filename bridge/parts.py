@@ -4,20 +4,26 @@ from dataclasses import dataclass
 
 from bridge.admission import Admission
 from bridge.aftermath import Aftermath
-from bridge.archive import Archive
+from bridge.archive import CALLERS_MAX, Archive
 from bridge.backlog import Backlog
 from bridge.cancellations import Cancellations
 from bridge.identity import Digests
 from bridge.inquiries import Inquiries
 from bridge.keys import KeysAtWork
 from bridge.settings import Settings
-from bridge.slurm.board import Board
+from bridge.slurm.board import LOOK_WAITERS_MAX, Board
 from bridge.slurm.gateway import Gateway
 from bridge.submissions import Submissions
 
 SPARE_THREADS = 4  # for requests that do not wait for Slurm: /health, /ready, refusals
 # Of the other threads a quarter may send outputs of jobs: a client that reads slowly holds one all the time.
 READERS_SHARE = 4
+
+
+def thread_count(settings: Settings) -> int:
+    """Those of the setting `threads`, and one for everything else that may wait."""
+    others = LOOK_WAITERS_MAX + CALLERS_MAX + 1  # and /ready, which one caller at a time waits for
+    return settings.threads + settings.max_waiting_clients + others
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from waitress.server import BaseWSGIServer, create_server
 from bridge.app import create_app
 from bridge.deadline import Deadline
 from bridge.identity import load_secret
-from bridge.parts import Parts
+from bridge.parts import Parts, thread_count
 from bridge.settings import Settings, SettingsError
 from bridge.slurm.errors import WorkerUnavailableError
 from bridge.slurm.gateway import SlurmGateway
@@ -74,10 +74,10 @@ def _listen(app: falcon.App[falcon.Request, falcon.Response], settings: Settings
             map=connections,
             host=settings.host,
             port=settings.port,
-            threads=settings.threads + settings.max_waiting_clients,
+            threads=thread_count(settings),
             ident="tsm-slurm-bridge",
             max_request_body_size=TRANSPORT_MAX_BODY_BYTES,
-            connection_limit=CONNECTIONS_MAX,
+            connection_limit=CONNECTIONS_MAX + settings.max_waiting_clients,
             send_bytes=SEND_BYTES,
             outbuf_high_watermark=UNSENT_MAX_BYTES,
             asyncore_use_poll=True,  # select() knows no descriptor above 1023

@@ -33,7 +33,8 @@ class JobResource:
         question = read_query(JobQuestion, request)
         job = self._find(job_id)
         state = job.job.snapshot.state
-        if question.wait and state not in FINISHED_STATES and _has_no_other(request, job):
+        may_change = state not in FINISHED_STATES and not job.is_lost
+        if question.wait and may_change and _has_no_other(request, job):
             if not self._board.wait_for_change(job_id, state, Deadline.after(question.wait)):
                 response.set_header("Retry-After", BUSY_RETRY_SECONDS)
             job = self._find(job_id)

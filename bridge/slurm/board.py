@@ -28,23 +28,26 @@ log = logging.getLogger(__name__)
 SETTLE_SECONDS = 1.0
 RETRY_PAUSE_SECONDS = 0.2  # after a look that failed
 PATIENCE_SECONDS = 2.0  # a look that had less time than this and was not answered says nothing about the controller
+LOOK_WAITERS_MAX = 32  # readers that wait for a look; it may take a moment where somebody asks for the first time
 OVERDUE_CHECK_SECONDS = 0.25  # that a look takes too long is an event nobody tells of
 LOOK_SECONDS = 12.0  # longer than libslurm's own patience (MessageTimeout, 10 s)
 
 # From the beginning of one look to that of the next, while somebody reads the board.
 INTERVAL_SECONDS = 1.0
-COST_SHARE = 4  # a look that takes long is begun after this many times as long at the earliest
+COST_SHARE = 4  # a look that takes long is begun after this many times as long, ...
+INTERVAL_MAX_SECONDS = 5.0  # ... but not later than this: it may only have been the controller that stalled
 # The same while nobody does: often enough to see how a job has ended before the controller forgets it.
 IDLE_INTERVAL_MAX_SECONDS = 30.0
 INTEREST_SECONDS = 5.0  # for so long after the last reader the board is kept fresh
 
 
 class Board:
-    """Safe to use from many threads. `max_waiting` readers may wait for something at a time, the next do not."""
+    """Safe to use from many threads. `max_waiting` readers may wait for news of a job at a time, the next do not."""
 
     def __init__(self, gateway: Gateway, max_waiting: int) -> None:
         self._gateway = gateway
-        self._gate = threading.BoundedSemaphore(max_waiting)
+        self._news_gate = threading.BoundedSemaphore(max_waiting)
+        self._look_gate = threading.BoundedSemaphore(LOOK_WAITERS_MAX)
         self._changed = threading.Condition()
         self._picture = Picture()
         self._expected: list[float] = []  # when jobs were submitted that the board may not have seen yet
@@ -52,9 +55,10 @@ class Board:
         self._looking_since_seconds: float | None = None  # None: nobody is
         self._looked_at_seconds = float("-inf")  # when the last look that succeeded was begun
         self._look_cost_seconds = 0.0
-        self._failure: BridgeError | None = None  # of the last look
+        self._failure: Exception | None = None  # of the last look
         self._answering_since_seconds: float | None = None  # None: silent, or never asked
         self._read_at_seconds = float("-inf")
+        self._wanted_at_seconds = float("-inf")  # when a look was last asked for that is begun later
         self._min_job_age_seconds: int | None = None  # None: to be asked
         self._is_closed = False
         self._thread = threading.Thread(target=self._keep_fresh, name="board", daemon=True)
@@ -84,7 +88,7 @@ class Board:
 
         Raises `ControllerUnreachableError` where there was none by `deadline`, `OverloadedError` where too many wait.
         """
-        asked_at_seconds = self._read_at_seconds = time.monotonic()
+        asked_at_seconds = self._read_at_seconds = self._wanted_at_seconds = time.monotonic()
         if not self._wait_for_look(lambda: self._looked_at_seconds >= asked_at_seconds, deadline):
             raise ControllerUnreachableError("The Slurm controller, which may know this, does not answer. Ask again.")
 
@@ -93,30 +97,37 @@ class Board:
         with self._changed:
             return self._picture.find(job_id)
 
+    def sighting_of(self, job: BoardJob) -> Sighting:
+        """How a job of `newest_first` stood when that was called."""
+        with self._changed:
+            return self._picture.sighting_of(job)
+
     def newest_first(self) -> list[BoardJob]:
         """All jobs on the board. The list is not to be changed."""
         with self._changed:
             return self._picture.newest_first()
 
     def wait_for_change(self, job_id: str, state: str, deadline: Deadline) -> bool:
-        """Wait until the job is in another state than `state`, `deadline` has come, or the board is closed.
+        """Wait until the job is in another state than `state`, or is lost, or `deadline` has come.
 
-        False, at once, where too many wait already.
+        False, at once, where too many wait already, or the board is closed.
         """
-        if not self._gate.acquire(blocking=False):
+        if not self._news_gate.acquire(blocking=False):
             return False
         try:
             with self._waiters.waiting_for(job_id) as event:
                 self._wake()
-                while deadline.remaining_seconds and not self._is_closed:
+                while not self._is_closed:
                     event.clear()
                     sighting = self.find(job_id)
-                    if sighting is None or sighting.job.snapshot.state != state:
-                        break
-                    event.wait(deadline.remaining_seconds)
+                    has_changed = sighting is None or sighting.is_lost or sighting.job.snapshot.state != state
+                    if has_changed or not deadline.remaining_seconds:
+                        return True
+                    if not self._is_closed:  # since the event was cleared
+                        event.wait(deadline.remaining_seconds)
+            return False
         finally:
-            self._gate.release()
-        return True
+            self._news_gate.release()
 
     @property
     def looked_at(self) -> float:
@@ -132,7 +143,8 @@ class Board:
     def is_current(self) -> bool:
         """Whether the controller answered the last time, and answers now."""
         since = self._looking_since_seconds
-        is_overdue = since is not None and time.monotonic() - since > max(PATIENCE_SECONDS, 2 * self._look_cost_seconds)
+        usual_seconds = min(2 * self._look_cost_seconds, INTERVAL_MAX_SECONDS)
+        is_overdue = since is not None and time.monotonic() - since > max(PATIENCE_SECONDS, usual_seconds)
         return self._failure is None and not is_overdue
 
     # What those use who submit.
@@ -219,17 +231,21 @@ class Board:
 
     def _load(self, deadline: Deadline) -> None:
         begun_at_seconds, begun_at = time.monotonic(), time.time()
-        failure: BridgeError | None = None
+        failure: Exception | None = None
         try:
             change = self._gateway.queue(deadline)
             jobs = own_jobs(change.jobs)
             with self._changed:
                 self._show(change, jobs, begun_at_seconds, begun_at)
-        except BridgeError as error:
-            failure = error
-            is_silent = isinstance(error, ControllerUnreachableError)
-            if is_silent and (error.slurm_code or time.monotonic() - begun_at_seconds > PATIENCE_SECONDS):
+        except ControllerUnreachableError as error:
+            if error.slurm_code or time.monotonic() - begun_at_seconds > PATIENCE_SECONDS:
+                failure = error
                 self.note_silence()
+            else:
+                failure = self._failure
+            raise
+        except Exception as error:
+            failure = error
             raise
         finally:
             with self._changed:
@@ -248,7 +264,7 @@ class Board:
     # Keeping the board fresh for readers.
 
     def _wait_for_look(self, is_done: Callable[[], bool], deadline: Deadline) -> bool:
-        if not self._gate.acquire(blocking=False):
+        if not self._look_gate.acquire(blocking=False):
             raise OverloadedError("Too many requests wait for a look at the queue. Send this one again.")
         try:
             self._wake()
@@ -257,7 +273,7 @@ class Board:
                     self._changed.wait(min(OVERDUE_CHECK_SECONDS, deadline.remaining_seconds))
                 return is_done()
         finally:
-            self._gate.release()
+            self._look_gate.release()
 
     def _wake(self) -> None:
         """Let the thread that looks find out that there is a reader."""
@@ -292,15 +308,17 @@ class Board:
                 self._changed.wait(due_in_seconds)
 
     def _interval_seconds(self) -> float:
+        if self._wanted_at_seconds > self._looked_at_seconds:
+            return INTERVAL_SECONDS
         is_read = not self._waiters.is_empty or time.monotonic() < self._read_at_seconds + INTEREST_SECONDS
-        if is_read or self._min_job_age_seconds is None:
+        if is_read or self._failure or self._min_job_age_seconds is None:
             return self._busy_interval_seconds
         return max(self._busy_interval_seconds, min(IDLE_INTERVAL_MAX_SECONDS, self._min_job_age_seconds / 2))
 
     @property
     def _busy_interval_seconds(self) -> float:
-        return max(INTERVAL_SECONDS, COST_SHARE * self._look_cost_seconds)
+        return max(INTERVAL_SECONDS, min(COST_SHARE * self._look_cost_seconds, INTERVAL_MAX_SECONDS))
 
     def _is_fresh(self) -> bool:
-        slack_seconds = max(INTERVAL_SECONDS / 2, 2 * self._look_cost_seconds)
+        slack_seconds = max(INTERVAL_SECONDS / 2, min(2 * self._look_cost_seconds, INTERVAL_MAX_SECONDS))
         return time.monotonic() - self._looked_at_seconds <= self._busy_interval_seconds + slack_seconds

@@ -100,6 +100,11 @@ class Picture:
             return Sighting(job, Source.CONTROLLER, self.looked_at)
         return self._submitted.get(job_id) or self._remembered.get(job_id)
 
+    def sighting_of(self, job: BoardJob) -> Sighting:
+        """The sighting that shows the job like this, even if it stands otherwise by now."""
+        sighting = self.find(job.snapshot.job_id)
+        return sighting if sighting and sighting.job is job else Sighting(job, Source.CONTROLLER, self.looked_at)
+
     def newest_first(self) -> list[BoardJob]:
         """All jobs. The list is not to be changed."""
         if self._newest_first is None:
@@ -135,8 +140,8 @@ class Picture:
             if job_id not in self._jobs:
                 self._remembered[job_id] = Sighting(sighting.job, Source.MEMORY, sighting.seen_at)
         self._forget_old()
-        changed = [job.snapshot.job_id for job in jobs] + [*gone]
-        if changed or lost:
+        changed = [*(job.snapshot.job_id for job in jobs), *gone, *lost]
+        if changed:
             self._newest_first = None
         return changed
 

@@ -56,6 +56,7 @@ Handlers = dict[type[Request], Callable[[Any], Reply]]
 
 ESLURM_INVALID_JOB_ID = 2017
 ESLURM_ALREADY_DONE = 2021
+GAP_SECONDS = 60.0  # between two looks; in a longer one a job can have run and be forgotten
 
 
 def worker_main(connection: Connection, slurm_conf_path: str | None) -> None:
@@ -221,14 +222,16 @@ class _QueueReader:
     def __init__(self, pyslurm: "ModuleType") -> None:
         self._pyslurm = pyslurm
         self._known: dict[str, JobSnapshot] | None = None
+        self._loaded_at_seconds = 0.0
 
     def load(self, _request: LoadQueue) -> Reply:
         ours = (job for job in self._pyslurm.Jobs.load().values() if job.user_id == os.getuid())
         bridges = (job for job in ours if comment_of(job).startswith(COMMENT_START))
         jobs = {snapshot.job_id: snapshot for job in bridges for snapshot in _snapshots(job)}
         known = self._known
-        jobs.update((job.job_id, job) for job in _cancelled_elements(known or {}, jobs))
-        self._known = jobs
+        if known is not None and time.monotonic() - self._loaded_at_seconds < GAP_SECONDS:
+            jobs.update((job.job_id, job) for job in _cancelled_elements(known, jobs))
+        self._known, self._loaded_at_seconds = jobs, time.monotonic()
         if known is None:
             return QueueChange(is_full=True, jobs=tuple(jobs.values()), gone=())
         changed = tuple(job for job_id, job in jobs.items() if known.get(job_id) != job)

@@ -17,9 +17,10 @@ from tests.support.private_slurm import DEFAULT_PARTITIONS, PrivateSlurm
 from tests.support.samples import PARSE_BODY, QAQC_BODY, THING
 from tests.support.waiting import wait_until
 
-# A parse job runs for as many seconds as the parser's name says; one of quality control waits for ever.
+# A parse job runs for as many seconds as the parser's name says, whatever SIGTERM says; one of quality control waits.
 EXTRACTOR = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
 (parser,) = [word for word in sys.argv if word.startswith("--parser=")]
 time.sleep(int(parser.removeprefix("--parser=Seconds")))
 """
@@ -30,7 +31,9 @@ SOON_SECONDS = 1.5
 @pytest.fixture(scope="module")
 def slurm(shared_folder: Path) -> Iterator[PrivateSlurm]:
     (shared_folder / "slurm").mkdir()
-    with PrivateSlurm(shared_folder / "slurm", cpus=120, partitions=(*DEFAULT_PARTITIONS, CLOSED)) as slurm:
+    with PrivateSlurm(
+        shared_folder / "slurm", cpus=120, overrides={"KillWait": "2"}, partitions=(*DEFAULT_PARTITIONS, CLOSED)
+    ) as slurm:
         yield slurm
 
 
@@ -120,6 +123,15 @@ def test_a_job_is_cancelled_once_however_often_that_is_asked(bridge: Bridge, slu
     assert job["state"] == "CANCELLED"
     assert bridge.delete(f"/jobs/{job_id}").status == 202
     assert "JobState=CANCELLED" in slurm.run("scontrol", "show", "job", job_id)
+
+
+def test_a_job_that_is_about_to_end_may_be_cancelled_again(bridge: Bridge) -> None:
+    job_id = submit(bridge)
+    bridge.wait_for(job_id, lambda job: job["state"] == "RUNNING")
+    assert bridge.delete(f"/jobs/{job_id}").status == 202
+    bridge.wait_for(job_id, lambda job: job["state"] == "COMPLETING")
+    assert bridge.delete(f"/jobs/{job_id}").status == 202
+    assert bridge.wait_until_finished(job_id)["state"] == "CANCELLED"
 
 
 def test_a_job_that_has_ended_cannot_be_cancelled(bridge: Bridge) -> None:

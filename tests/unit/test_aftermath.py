@@ -89,7 +89,7 @@ def test_a_job_that_was_cancelled_and_then_lost_stays_so() -> None:
     job_id = gateway.submit(job, Deadline.after(1))
     watch.note_accepted(job, comment, job_id)
     time.sleep(0.3)
-    watch.note_cancelled(job_id)
+    watch.note_cancelled(job_id, comment.key)
     gateway.crash()
     time.sleep(0.5)
     assert list(gateway.descriptors) == [job_id]
