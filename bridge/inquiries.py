@@ -101,13 +101,14 @@ class Inquiries:
         if cursor is not None:
             last = job_order(cursor)
             on_board = on_board[bisect_left(on_board, True, key=lambda job: job.order < last) :]
-        past, missing = self._past(wanted, cursor, deadline)
+        past, missing = self._past(wanted.since, deadline)
         past_ids = {job.snapshot.job_id for job in past}
         own = (job for job in on_board if wanted.passes(job) and job.snapshot.job_id not in past_ids)
+        theirs = (job for job in past if wanted.passes(job) and (cursor is None or job.order < job_order(cursor)))
         now = time.time()
         everything = merge(
             map(self._board.sighting_of, own),
-            (Sighting(job, Source.ACCOUNTING, now) for job in past),
+            (Sighting(job, Source.ACCOUNTING, now) for job in theirs),
             key=lambda sighting: sighting.job.order,
             reverse=True,
         )
@@ -141,15 +142,14 @@ class Inquiries:
         known = replace(snapshot, cancelled_by=past.snapshot.cancelled_by)
         return Sighting(BoardJob(known, sighting.job.comment), sighting.source, sighting.seen_at)
 
-    def _past(self, wanted: JobFilter, cursor: str | None, deadline: Deadline) -> tuple[list[BoardJob], str | None]:
-        """The jobs for a page of which accounting knows more than the board; or why they are missing."""
-        if wanted.since is None or wanted.since > time.time() - self._board.min_job_age_seconds:
+    def _past(self, since: float | None, deadline: Deadline) -> tuple[list[BoardJob], str | None]:
+        """The jobs submitted since then of which accounting knows more than the board; or why they are missing."""
+        if since is None or since > time.time() - self._board.min_job_age_seconds:
             return [], None
         try:
-            jobs = self._archive.newest_first(int(wanted.since), deadline)
+            jobs = self._archive.newest_first(int(since), deadline)
         except BridgeError as error:
             return [], f"jobs that only accounting remembers: {error}"
-        jobs = [job for job in jobs if wanted.passes(job) and (cursor is None or job.order < job_order(cursor))]
         return [job for job in jobs if self._is_open(job.snapshot.job_id)], None
 
     def _is_open(self, job_id: str) -> bool:

@@ -34,13 +34,13 @@ class JobResource:
         job = self._find(job_id)
         state = job.job.snapshot.state
         may_change = state not in FINISHED_STATES and not job.is_lost
-        if question.wait and may_change and _has_no_other(request, job):
+        if question.wait and may_change and _may_be_up_to_date(request, job):
             if not self._board.wait_for_change(job_id, state, Deadline.after(question.wait)):
                 response.set_header("Retry-After", BUSY_RETRY_SECONDS)
             job = self._find(job_id)
         response.set_header("ETag", f'W/"{entity_tag(job)}"')
         _say_how_fresh(response, self._board)
-        if request.if_none_match and _has_no_other(request, job):
+        if request.if_none_match and _may_be_up_to_date(request, job):
             response.status = falcon.HTTP_304
         else:
             response.data = job_document(job)
@@ -103,7 +103,7 @@ def _result(job_id: str, answer: Sighting | BridgeError, request: falcon.Request
     return b'%b,"job":%b}' % (to_json({"job_id": job_id, "status": 200})[:-1], job_document(answer))
 
 
-def _has_no_other(request: falcon.Request, job: Sighting) -> bool:
+def _may_be_up_to_date(request: falcon.Request, job: Sighting) -> bool:
     """Whether the client has the job as it stands (`If-None-Match`), or does not say what it has."""
     tags = request.if_none_match
     return tags is None or any(tag in ("*", entity_tag(job)) for tag in tags)

@@ -102,6 +102,9 @@ def test_a_job_that_was_not_seen_to_end_has_ended_as_accounting_says(client: Cli
     end(gateway, job_id, "TIMEOUT")
     gateway.forget(job_id)
     wait_until(lambda: state_and_source(client, job_id) == ("TIMEOUT", "accounting"), "accounting is asked")
+    for state, listed in (("TIMEOUT", [("TIMEOUT", "accounting")]), ("PENDING", [])):
+        jobs = client.simulate_get(f"/jobs?since=2020-01-01T00:00:00Z&state={state}").json["jobs"]
+        assert [(job["state"], job["source"]) for job in jobs] == listed
 
 
 def test_without_accounting_such_a_job_is_said_to_be_lost(client: Client, gateway: MemoryGateway) -> None:
