@@ -4,6 +4,7 @@ import falcon
 import falcon.media
 from pydantic_core import to_json
 
+from bridge.auth.guard import Guard
 from bridge.descriptors import JobFactory
 from bridge.errors import BridgeError
 from bridge.masking import Masker
@@ -26,7 +27,9 @@ def create_app(settings: Settings, parts: Parts) -> falcon.App[falcon.Request, f
     qaqc_jobs = JobFactory.for_kind(QaqcRequest.kind, settings)
     masker = Masker([settings.mqtt_password.get_secret_value()] if settings.mqtt_password else [])
 
-    app = falcon.App(middleware=[RequestLog()])
+    app = falcon.App()
+    app.add_middleware(RequestLog())
+    app.add_middleware(Guard(parts.verifiers, timeout_seconds))
     for media_type in (falcon.MEDIA_JSON, PROBLEM_MEDIA_TYPE):
         app.resp_options.media_handlers[media_type] = falcon.media.JSONHandler(dumps=to_json)
     app.add_error_handler(Exception, answer_bug)

@@ -52,6 +52,26 @@ class MalformedJsonError(BridgeError):
     status, type, title = 400, "malformed-json", "Malformed JSON"
 
 
+class UnauthenticatedError(BridgeError):
+    """The caller did not say who it is, or what it said does not hold."""
+
+    status, type, title = 401, "unauthenticated", "Unauthenticated"
+
+    def __init__(self, detail: str, *, is_token_bad: bool = True) -> None:
+        super().__init__(detail)
+        self.is_token_bad = is_token_bad  # else there is none
+
+
+class ForbiddenError(BridgeError):
+    """The caller is known, and may not do this; `scope` is what it lacks."""
+
+    status, type, title = 403, "forbidden", "Forbidden"
+
+    def __init__(self, detail: str, scope: str) -> None:
+        super().__init__(detail)
+        self.scope = scope
+
+
 class NotFoundError(BridgeError):
     """No such route, or no such job of ours."""
 

@@ -32,6 +32,7 @@ class RequestLog:
     ) -> None:
         """Log method, path and outcome; never a query string, a header or a body: they may hold secrets."""
         problem = getattr(request.context, "problem", None)
+        caller = getattr(request.context, "caller", None)
         level = logging.DEBUG if problem is None and request.method in ROUTINE else logging.INFO
         if not log.isEnabledFor(level):
             return
@@ -44,6 +45,7 @@ class RequestLog:
                 "status": response.status_code,
                 "milliseconds": round((time.perf_counter() - request.context.started_at) * 1000, 2),
                 "client": request.remote_addr,
+                **({} if caller is None else {"caller": caller.name}),
                 **({} if problem is None else {"problem": problem.type, "detail": str(problem)}),
                 **getattr(request.context, "log", {}),
             },

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from bridge.admission import Admission
 from bridge.aftermath import Aftermath
 from bridge.archive import CALLERS_MAX, Archive
+from bridge.auth.callers import Verifier
 from bridge.backlog import Backlog
 from bridge.cancellations import Cancellations
 from bridge.identity import Digests
@@ -37,6 +38,7 @@ class Parts:
     inquiries: Inquiries
     cancellations: Cancellations
     digests: Digests
+    verifiers: tuple[Verifier, ...]  # of tokens; none: everybody may do everything
     admission: Admission  # of requests that wait for Slurm
     readers: Admission  # of requests for outputs of jobs, which need `admission` too
 
@@ -56,6 +58,7 @@ class Parts:
             inquiries=inquiries,
             cancellations=Cancellations(gateway, board, inquiries, aftermath),
             digests=Digests(secret),
+            verifiers=(),
             admission=Admission(waiting_max, "wait for Slurm"),
             readers=Admission(max(1, waiting_max // READERS_SHARE), "read the output of jobs"),
         )

@@ -7,6 +7,7 @@ import falcon
 
 from bridge.errors import (
     BridgeError,
+    ForbiddenError,
     InternalError,
     InvalidRequestError,
     MalformedRequestError,
@@ -14,6 +15,7 @@ from bridge.errors import (
     NotFoundError,
     OutcomeUnknownError,
     RangeNotSatisfiableError,
+    UnauthenticatedError,
 )
 
 log = logging.getLogger(__name__)
@@ -61,7 +63,17 @@ def answer_bridge_error(
         response.set_header("Retry-After", str(error.retry_after_seconds))
     if isinstance(error, RangeNotSatisfiableError):
         response.set_header("Content-Range", f"bytes */{error.size_bytes}")
+    if isinstance(error, (UnauthenticatedError, ForbiddenError)):
+        response.set_header("WWW-Authenticate", _challenge(error))
     request.context.problem = error
+
+
+def _challenge(error: UnauthenticatedError | ForbiddenError) -> str:
+    """RFC 6750, section 3."""
+    challenge = 'Bearer realm="tsm-slurm-bridge"'
+    if isinstance(error, ForbiddenError):
+        return f'{challenge}, error="insufficient_scope", scope="{error.scope}"'
+    return f'{challenge}, error="invalid_token"' if error.is_token_bad else challenge
 
 
 def answer_falcon_error(

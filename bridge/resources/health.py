@@ -2,10 +2,11 @@
 
 import threading
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import falcon
 
+from bridge.auth.callers import Scope
 from bridge.deadline import Deadline
 from bridge.errors import AccountingUnreachableError, BridgeError
 from bridge.parts import Parts
@@ -17,6 +18,8 @@ REMEMBERED_SECONDS = 1.0  # anybody may ask /ready; Slurm is asked once in this 
 class HealthResource:
     """Liveness: answers without asking anything or anybody."""
 
+    scopes: ClassVar[dict[str, Scope]] = {}
+
     def on_get(self, _request: falcon.Request, response: falcon.Response) -> None:
         """200 as long as the process can answer."""
         response.media = {"status": "ok"}
@@ -26,6 +29,8 @@ class HealthResource:
 
 class ReadyResource:
     """Readiness, with one entry a dependency."""
+
+    scopes: ClassVar[dict[str, Scope]] = {}
 
     def __init__(self, parts: Parts) -> None:
         self._gateway = parts.gateway

@@ -1,8 +1,11 @@
 """`/jobs`: how jobs stand, and their cancellation."""
 
+from typing import ClassVar
+
 import falcon
 from pydantic_core import to_json
 
+from bridge.auth.callers import Scope
 from bridge.bodies import read_json_body, refuse_query
 from bridge.deadline import Deadline
 from bridge.errors import BridgeError
@@ -20,6 +23,8 @@ BUSY_RETRY_SECONDS = "1"  # for those who were not let wait
 
 class JobResource:
     """One job of the bridge; anybody else's is not found."""
+
+    scopes: ClassVar[dict[str, Scope]] = {"GET": Scope.READ, "DELETE": Scope.CANCEL}
 
     def __init__(self, parts: Parts, timeout_seconds: float) -> None:
         self._board = parts.board
@@ -62,6 +67,8 @@ class JobResource:
 class JobListResource:
     """All jobs of the bridge."""
 
+    scopes: ClassVar[dict[str, Scope]] = {"GET": Scope.READ}
+
     def __init__(self, parts: Parts, timeout_seconds: float) -> None:
         self._board = parts.board
         self._inquiries = parts.inquiries
@@ -80,6 +87,8 @@ class JobListResource:
 
 class JobQueryResource:
     """Many jobs at once."""
+
+    scopes: ClassVar[dict[str, Scope]] = {"POST": Scope.READ}
 
     def __init__(self, parts: Parts, timeout_seconds: float) -> None:
         self._board = parts.board

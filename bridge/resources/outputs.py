@@ -2,9 +2,11 @@
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import ClassVar
 
 import falcon
 
+from bridge.auth.callers import Scope
 from bridge.masking import Masker
 from bridge.outputs import OutputStream, open_output
 from bridge.parts import Parts
@@ -14,6 +16,8 @@ from bridge.ranges import requested_part
 
 class OutputResource:
     """One of a job's two outputs, with credentials masked. `suffix` is that of its file."""
+
+    scopes: ClassVar[dict[str, Scope]] = {"GET": Scope.READ}
 
     def __init__(self, folder: Path, suffix: str, masker: Masker, parts: Parts) -> None:
         self._folder = folder

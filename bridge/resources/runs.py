@@ -1,7 +1,10 @@
 """`POST /extractor/run` and `POST /qaqc/run`: one request, one Slurm job."""
 
+from typing import ClassVar
+
 import falcon
 
+from bridge.auth.callers import Scope
 from bridge.bodies import read_json_body, refuse_query
 from bridge.comments import JobComment
 from bridge.deadline import Deadline
@@ -14,6 +17,8 @@ from bridge.requests import RequestRules, RunRequest, read_request
 
 class RunResource:
     """Submits the jobs of one kind."""
+
+    scopes: ClassVar[dict[str, Scope]] = {"POST": Scope.SUBMIT}
 
     def __init__(
         self,

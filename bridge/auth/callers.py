@@ -1,0 +1,34 @@
+"""Who calls, and what each scope allows."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from bridge.deadline import Deadline
+
+
+class Scope(StrEnum):
+    """What a caller may do."""
+
+    SUBMIT = "submit"  # new jobs
+    READ = "read"  # how jobs stand, and what they printed
+    CANCEL = "cancel"
+    METRICS = "metrics"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody known. `name` is for the log and for the comment of jobs: 1 to 64 of `A-Z a-z 0-9 . _ @ -`."""
+
+    name: str
+    scopes: frozenset[Scope]
+
+
+class Verifier(Protocol):
+    """Knows one sort of tokens."""
+
+    def verify(self, token: str, deadline: Deadline) -> Caller | None:
+        """Whose token this is; `None` where it is not of this sort.
+
+        Raises `UnauthenticatedError` where it is, and does not hold (any more).
+        """
