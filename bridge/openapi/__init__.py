@@ -1,0 +1,1 @@
+"""The specification of the HTTP interface, and a page that shows it."""
