@@ -27,7 +27,7 @@ def _is_loopback(host: str) -> bool:
     """Whether all addresses that waitress would listen on for `host` are."""
     name = None if host == "*" else host.strip("[]")  # as waitress reads them
     try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(name, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:  # UnicodeError: no name can look like this
         raise SettingsError(f"host: {host} has no address: {error}") from None
     return all(ipaddress.ip_address(address).is_loopback for *_, (address, *_) in found)

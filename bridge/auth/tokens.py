@@ -88,7 +88,8 @@ class TokenVerifier:
         try:
             tokens = self._file.read()
         except TokenFileError as error:
-            log.error("no token holds until the token file is mended", extra={"detail": str(error)})  # noqa: TRY400
+            detail = {"detail": str(error)}  # which says all: no traceback
+            log.error("no token holds until the token file is mended", extra=detail)  # noqa: TRY400
             return _Seen(stamp, None)
         log.info("read the token file", extra={"tokens": len(tokens.entries)})
         return _Seen(tokens.stamp, tokens.entries)
