@@ -246,8 +246,7 @@ def _refuse_secrets_for_all() -> None:
     if not (config_file := os.environ.get(CONFIG_FILE_VARIABLE)) or not Path(config_file).stat().st_mode & 0o077:
         return
     for name in tomllib.loads(Path(config_file).read_text()):
-        annotation = Settings.model_fields[name].annotation
-        if SecretStr in (annotation, *get_args(annotation)):
+        if SecretStr in get_args(Settings.model_fields[name].annotation):
             raise SettingsError(f"{name}: others may read it in {config_file}: chmod 600 {config_file}")
 
 
