@@ -245,7 +245,7 @@ def _refuse_secrets_for_all() -> None:
     """A secret in a settings file that others than its owner may read is none."""
     if not (config_file := os.environ.get(CONFIG_FILE_VARIABLE)) or not Path(config_file).stat().st_mode & 0o077:
         return
-    for name in tomllib.loads(Path(config_file).read_text()):
+    for name in tomllib.loads(Path(config_file).read_text("utf-8")):
         if SecretStr in get_args(Settings.model_fields[name].annotation):
             raise SettingsError(f"{name}: others may read it in {config_file}: chmod 600 {config_file}")
 

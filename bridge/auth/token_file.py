@@ -80,7 +80,9 @@ class TokenFile:
         except FileNotFoundError:
             raise TokenFileError(f"{self.path} is not there: make it with `slurm-bridge token create`") from None
         except OSError as error:
-            raise TokenFileError(f"cannot read {self.path}: {error.strerror}") from None
+            raise TokenFileError(
+                f"cannot read {self.path}: {error.strerror}; it has to be a file of the user that the service runs as"
+            ) from None
         except ValidationError as error:
             raise TokenFileError(f"{self.path} is not a list of tokens: {_first_fault(error)}") from None
         if len({entry.name for entry in entries}) < len(entries):
