@@ -27,7 +27,6 @@ from pydantic_settings import SettingsError as SourceError
 PREFIX = "BRIDGE_"
 CONFIG_FILE_VARIABLE = "BRIDGE_CONFIG_FILE"
 
-
 _Model = TypeVar("_Model", bound=BaseSettings)
 
 

@@ -77,7 +77,7 @@ def _list(options: dict[str, Any]) -> int:
 def _revoke(options: dict[str, Any]) -> int:
     name = options["name"]
     file = _token_file(options)
-    file.read()  # or a missing one would be made
+    file.read()  # a file that is not there is another mistake than a name that is not
     with file.changing() as entries:
         remaining = [entry for entry in entries if entry.name != name]
         if len(remaining) == len(entries):

@@ -61,8 +61,8 @@ class TokenVerifier:
         tokens = file.read()
         self._seen = _Seen(tokens.stamp, tokens.entries)
 
-    def verify(self, token: str, deadline: Deadline) -> Caller | None:  # nobody is waited for
-        """See `Verifier`."""
+    def verify(self, token: str, deadline: Deadline) -> Caller | None:
+        """See `Verifier`; it waits for nobody."""
         if not token.startswith(TOKEN_PREFIX):
             return None
         entry = _entry_of(token, self._entries())
