@@ -1,6 +1,6 @@
 """Every setting: its meaning, its unit and the reason for its default stand here.
 
-A setting comes, in this order, from the command line, from an environment variable `BRIDGE_<NAME>` (a job kind's with
+A setting comes, in this order, from the command line, from an environment variable `BRIDGE_<NAME>` (one in a table with
 two underscores, `BRIDGE_PARSE__PARTITION`; lists and tables as JSON), from the TOML file that `--config` or
 `BRIDGE_CONFIG_FILE` names. A name that no setting has is refused.
 """
@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +24,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
+
+from bridge.auth.callers import Scope
 
 PREFIX = "BRIDGE_"
 CONFIG_FILE_VARIABLE = "BRIDGE_CONFIG_FILE"
@@ -77,6 +80,70 @@ class KindSettings(BaseModel):
     )
 
 
+def _issuer(url: str) -> str:
+    if urlsplit(url).scheme != "https" or not urlsplit(url).hostname:
+        raise ValueError("must be an https URL")
+    return url
+
+
+def _keys_place(place: str) -> str:
+    url = urlsplit(place)
+    is_loopback = url.hostname in ("localhost", "127.0.0.1", "::1")
+    is_safe_url = bool(url.hostname) and (url.scheme == "https" or (url.scheme == "http" and is_loopback))
+    if not is_safe_url and not Path(place).is_absolute():
+        raise ValueError("must be an https URL or an absolute path (http is for loopback only)")
+    return place
+
+
+class SlurmTokenSettings(BaseModel):
+    """Whose Slurm tokens are taken (`scontrol token`), and how they are checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    users: Annotated[dict[str, frozenset[Scope]], Field(min_length=1)] = Field(
+        description="Slurm users who may call with a token of Slurm's, each with scopes: `submit`, `read`, `cancel`, "
+        "`metrics`"
+    )
+    jwks_path: AbsolutePath | None = Field(
+        None,
+        description="The cluster's public keys, where `AuthAltParameters` has `jwks=`; left out, the controller is asked "
+        "about each token, at most every 30 seconds",
+    )
+    user_claim: str = Field(
+        "sun",
+        min_length=1,
+        description="With `jwks_path`, the claim that names the user (`userclaimfield=` of `AuthAltParameters`)",
+    )
+
+    @model_validator(mode="after")
+    def _check_claim(self) -> "SlurmTokenSettings":
+        if self.jwks_path is None and self.user_claim != "sun":
+            raise ValueError("user_claim needs jwks_path: the controller takes no other claim than `sun`")
+        return self
+
+
+class OidcSettings(BaseModel):
+    """Which tokens of an identity provider (OpenID Connect) are taken, and what they allow."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: Annotated[str, AfterValidator(_issuer)] = Field(
+        description="The provider, as in the claim `iss` (https URL)"
+    )
+    audience: str = Field(min_length=1, description="This service, as in the claim `aud`")
+    jwks: Annotated[str, AfterValidator(_keys_place)] = Field(
+        description="The provider's public keys (its `jwks_uri`): https URL, or absolute path of a file"
+    )
+    scope_claim: str = Field(
+        "scope", min_length=1, description="The claim that says what a caller may do; dots lead into objects"
+    )
+    scopes: dict[str, frozenset[Scope]] = Field(
+        {scope.value: frozenset({scope}) for scope in Scope},
+        description="Scopes by value of that claim",
+    )
+    name_claim: str = Field("sub", min_length=1, description="The claim that says who a caller is; dots as above")
+
+
 class Settings(BaseSettings):
     """The settings of one running bridge."""
 
@@ -95,6 +162,8 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; loopback, since nobody has to sign in")
     port: int = Field(5000, gt=0, le=65535, description="Port to listen on; the one that existing clients know")
+    slurm_tokens: SlurmTokenSettings | None = Field(None, description="Slurm's tokens; left out, none is taken")
+    oidc: OidcSettings | None = Field(None, description="OpenID Connect; left out, no such token is taken")
     threads: int = Field(
         100, gt=4, description="Requests handled at once; all but 4 may wait for Slurm, the next gets 503 `overloaded`"
     )
@@ -179,6 +248,11 @@ class Settings(BaseSettings):
 
 
 KINDS = tuple(name for name, field in Settings.model_fields.items() if field.annotation is KindSettings)
+TABLES: Mapping[str, type[BaseModel]] = {
+    **dict.fromkeys(KINDS, KindSettings),
+    "slurm_tokens": SlurmTokenSettings,
+    "oidc": OidcSettings,
+}
 
 
 def load_settings(overrides: Mapping[str, Any]) -> Settings:
@@ -204,10 +278,10 @@ def load_settings(overrides: Mapping[str, Any]) -> Settings:
 def _refuse_unknown_variables() -> None:
     known = {(PREFIX + name).upper() for name in Settings.model_fields} | {CONFIG_FILE_VARIABLE}
     known -= {f"{PREFIX}{name.upper()}" for name, field in Settings.model_fields.items() if field.validation_alias}
-    kinds = tuple(f"{PREFIX}{kind}__".upper() for kind in KINDS)
+    tables = tuple(f"{PREFIX}{table}__".upper() for table in TABLES)
     for variable in os.environ:
         name = variable.upper()
-        if name.startswith(PREFIX) and name not in known and not name.startswith(kinds):
+        if name.startswith(PREFIX) and name not in known and not name.startswith(tables):
             raise SettingsError(f"{variable}: no setting has this name; see the settings table of the README")
 
 
@@ -218,7 +292,8 @@ def _line(location: tuple[int | str, ...], message: str) -> str:
     name = ".".join(str(part) for part in location)
     field = Settings.model_fields.get(str(location[0]))
     prefix = "" if field is None or field.validation_alias else PREFIX
-    variable = prefix + "__".join(str(part) for part in location if isinstance(part, str)).upper()
+    setting = location[: 2 if location[0] in TABLES else 1]
+    variable = prefix + "__".join(map(str, setting)).upper()
     if text == "Extra inputs are not permitted":
         return f"{name}: no setting has this name; see the settings table of the README"
     return f"{name} (or {variable} in the environment): {text}"
