@@ -100,14 +100,14 @@ class SlurmTokenSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    users: Annotated[dict[str, frozenset[Scope]], Field(min_length=1)] = Field(
+    users: Annotated[dict[Annotated[str, Field(min_length=1)], frozenset[Scope]], Field(min_length=1)] = Field(
         description="Slurm users who may call with a token of Slurm's, each with scopes: `submit`, `read`, `cancel`, "
         "`metrics`"
     )
     jwks_path: AbsolutePath | None = Field(
         None,
-        description="The cluster's public keys, where `AuthAltParameters` has `jwks=`; left out, the controller is asked "
-        "about each token, at most every 30 seconds",
+        description="The cluster's public keys, where `AuthAltParameters` has `jwks=`; left out, the controller is "
+        "asked about each token, at most every 30 seconds",
     )
     user_claim: str = Field(
         "sun",

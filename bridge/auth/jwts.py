@@ -74,7 +74,7 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class SignatureCheck:
-    """Checks tokens that were signed with a private key: signature, `exp`, `nbf`, `iat`; `iss` and `aud` where given."""
+    """Checks tokens signed with a private key: signature, `exp`, `nbf`, `iat`; `iss` and `aud` where they are given."""
 
     def __init__(self, keys: KeySource, *, issuer: str | None = None, audience: str | None = None) -> None:
         self._keys = keys

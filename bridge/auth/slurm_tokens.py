@@ -31,8 +31,6 @@ class SlurmTokens:
             return None
         user = seen.claims[self._user_claim]
         if not isinstance(user, str) or user not in self._users:
-            raise UnauthenticatedError(
-                "This token's user may not call: the operator can add it to `slurm_tokens.users`."
-            )
+            raise UnauthenticatedError("This user may not call: the operator can add it to `slurm_tokens.users`.")
         self._check.check(token, seen, deadline)
         return Caller(name_from(user), self._users[user])
