@@ -47,7 +47,7 @@ class ControllerCheck:
 
     def _is_good(self, token: str, digest: bytes, deadline: Deadline) -> bool:
         if (known := self._known(digest)) is not None:
-            return known or not self._is_due(digest) or self._ask_again(token, digest)
+            return self._ask_again(token, digest) if known and self._is_due(digest) else known
         with self._waiters:
             if not self._asking.acquire(timeout=deadline.remaining_seconds):
                 raise OverloadedError("Slurm was busy with other tokens until the deadline. Send this request again.")
