@@ -251,9 +251,8 @@ def test_requests_with_the_same_token_ask_once(tokens: SlurmTokens, gateway: Mem
 def test_a_cluster_without_tokens_is_named_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
     gateway = MemoryGateway()
     require_cluster_tokens(gateway)
-    monkeypatch.setattr(
-        gateway, "controller", lambda _: ControllerFacts(0, 300, has_accounting=False, has_tokens=False)
-    )
+    without = ControllerFacts(0, 300, has_accounting=False, has_tokens=False)
+    monkeypatch.setattr(gateway, "controller", lambda _: without)
     with pytest.raises(SettingsError, match="set AuthAltTypes=auth/jwt"):
         require_cluster_tokens(gateway)
 
