@@ -14,6 +14,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
 
 from bridge.app import create_app
+from bridge.auth.controller_check import require_cluster_tokens
 from bridge.auth.exposure import refuse_exposure
 from bridge.deadline import Deadline
 from bridge.identity import load_secret
@@ -46,6 +47,8 @@ def serve(settings: Settings) -> None:
     try:
         app = create_app(settings, parts)
         gateway.start()
+        if settings.slurm_tokens is not None and settings.slurm_tokens.jwks_path is None:
+            require_cluster_tokens(gateway)
         parts.start()
         connections: dict[int, Any] = {}
         _Stopping(parts, gateway, connections, settings.request_timeout_seconds).install()

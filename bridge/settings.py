@@ -1,6 +1,6 @@
 """Every setting: its meaning, its unit and the reason for its default stand here.
 
-A setting comes, in this order, from the command line, from an environment variable `BRIDGE_<NAME>` (a job kind's with
+A setting comes, in this order, from the command line, from an environment variable `BRIDGE_<NAME>` (one in a table with
 two underscores, `BRIDGE_PARSE__PARTITION`; lists and tables as JSON), from the TOML file that `--config` or
 `BRIDGE_CONFIG_FILE` names. A name that no setting has is refused.
 """
@@ -24,6 +24,9 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
 
+from bridge.auth.settings import OidcSettings, SlurmTokenSettings
+from bridge.setting_types import AbsolutePath
+
 PREFIX = "BRIDGE_"
 CONFIG_FILE_VARIABLE = "BRIDGE_CONFIG_FILE"
 
@@ -32,13 +35,6 @@ _Model = TypeVar("_Model", bound=BaseSettings)
 
 class SettingsError(Exception):
     """The service cannot start with these settings; the message has a line for each, with its name and the fix."""
-
-
-def _absolute(path: Path) -> Path:
-    path = path.expanduser()
-    if not path.is_absolute():
-        raise ValueError("must be an absolute path")
-    return path
 
 
 def _none_switches_off(value: Any) -> Any:
@@ -58,7 +54,6 @@ def _variables(environment: Mapping[str, str]) -> Mapping[str, str]:
     return environment
 
 
-AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 MqttBroker = Annotated[str, Field(pattern=r"^\S+:[0-9]{1,5}$"), AfterValidator(_broker)]
 
 
@@ -126,6 +121,8 @@ class Settings(_FromSources):
         description="File with the digests of the tokens that callers need, kept by `slurm-bridge token`; left out, "
         "nobody is asked for one",
     )
+    slurm_tokens: SlurmTokenSettings | None = Field(None, description="Slurm's tokens; left out, none is taken")
+    oidc: OidcSettings | None = Field(None, description="OpenID Connect; left out, no such token is taken")
     threads: int = Field(
         100, gt=4, description="Requests handled at once; all but 4 may wait for Slurm, the next gets 503 `overloaded`"
     )
@@ -204,6 +201,11 @@ class _TokenFileSetting(_FromSources):
 
 
 KINDS = tuple(name for name, field in Settings.model_fields.items() if field.annotation is KindSettings)
+TABLES: Mapping[str, type[BaseModel]] = {
+    **dict.fromkeys(KINDS, KindSettings),
+    "slurm_tokens": SlurmTokenSettings,
+    "oidc": OidcSettings,
+}
 
 
 def load_settings(overrides: Mapping[str, Any]) -> Settings:
@@ -252,10 +254,10 @@ def _refuse_secrets_for_all() -> None:
 def _refuse_unknown_variables() -> None:
     known = {(PREFIX + name).upper() for name in Settings.model_fields} | {CONFIG_FILE_VARIABLE}
     known -= {f"{PREFIX}{name.upper()}" for name, field in Settings.model_fields.items() if field.validation_alias}
-    kinds = tuple(f"{PREFIX}{kind}__".upper() for kind in KINDS)
+    tables = tuple(f"{PREFIX}{table}__".upper() for table in TABLES)
     for variable in os.environ:
         name = variable.upper()
-        if name.startswith(PREFIX) and name not in known and not name.startswith(kinds):
+        if name.startswith(PREFIX) and name not in known and not name.startswith(tables):
             raise SettingsError(f"{variable}: no setting has this name; see the settings table of the README")
 
 
@@ -266,7 +268,8 @@ def _line(location: tuple[int | str, ...], message: str) -> str:
     name = ".".join(str(part) for part in location)
     field = Settings.model_fields.get(str(location[0]))
     prefix = "" if field is None or field.validation_alias else PREFIX
-    variable = prefix + "__".join(str(part) for part in location if isinstance(part, str)).upper()
+    setting = location[: 2 if location[0] in TABLES else 1]
+    variable = prefix + "__".join(map(str, setting)).upper()
     if text == "Extra inputs are not permitted":
         return f"{name}: no setting has this name; see the settings table of the README"
     return f"{name} (or {variable} in the environment): {text}"
