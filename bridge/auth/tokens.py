@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hmac import compare_digest
-from typing import NamedTuple, Self
+from typing import Self
 
 from bridge.auth.callers import Caller
 from bridge.auth.token_file import Stamp, TokenEntry, TokenFile, TokenFileError, Tokens
@@ -28,11 +28,11 @@ def new_token() -> str:
 
 def digest_of(token: str) -> str:
     """SHA-256 in hexadecimal digits. A slow digest with salt is for passwords: 256 random bits cannot be guessed."""
-    return _sha256(token).hexdigest()
+    return _sha256(token).hex()
 
 
-def _sha256(token: str) -> "hashlib._Hash":
-    return hashlib.sha256(token.encode())
+def _sha256(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
 def utc_now() -> datetime:
@@ -45,7 +45,8 @@ def utc_text(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-class _Known(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Known:
     """One token, made ready for comparison."""
 
     digest: bytes
@@ -117,7 +118,7 @@ def _seen(content: Tokens) -> _Seen:
 
 def _find(token: str, tokens: tuple[_Known, ...]) -> _Known | None:
     """The token as it is known. Takes as long whichever it is, and however much of a digest agrees."""
-    digest = _sha256(token).digest()
+    digest = _sha256(token)
     found = None
     for known in tokens:
         if compare_digest(known.digest, digest):
