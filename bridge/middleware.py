@@ -33,10 +33,10 @@ class RequestLog:
     ) -> None:
         """Log method, path and outcome; never a query string, a header or a body: they may hold secrets."""
         problem = getattr(request.context, "problem", None)
-        caller = caller_name(request)
         level = logging.DEBUG if problem is None and request.method in ROUTINE else logging.INFO
         if not log.isEnabledFor(level):
             return
+        caller = caller_name(request)
         log.log(
             level,
             "request",

@@ -54,12 +54,13 @@ def caller_name(request: falcon.Request) -> str | None:
 
 
 def _offered_token(request: falcon.Request) -> str:
-    scheme, _, token = (request.auth or "").partition(" ")
+    authorization = request.auth or ""
     slurm_token = request.get_header(SLURM_HEADER)
-    if request.auth and slurm_token:
+    if authorization and slurm_token:
         raise UnauthenticatedError(f"Send either `Authorization` or `{SLURM_HEADER}`, not both.")
     if slurm_token:
         return slurm_token
+    scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise UnauthenticatedError("Send a token as `Authorization: Bearer TOKEN`.", is_token_bad=False)
     return token.strip()

@@ -1,16 +1,17 @@
 """The bridge's own tokens: `tsb_` and 256 random bits. Callers send them as Bearer tokens (RFC 6750)."""
 
 import hashlib
-import hmac
 import logging
 import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hmac import compare_digest
+from typing import Self
 
 from bridge.auth.callers import Caller
-from bridge.auth.token_file import Stamp, TokenEntry, TokenFile, TokenFileError
+from bridge.auth.token_file import Stamp, TokenEntry, TokenFile, TokenFileError, Tokens
 from bridge.deadline import Deadline
 from bridge.errors import UnauthenticatedError
 
@@ -27,7 +28,11 @@ def new_token() -> str:
 
 def digest_of(token: str) -> str:
     """SHA-256 in hexadecimal digits. A slow digest with salt is for passwords: 256 random bits cannot be guessed."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return _sha256(token).hex()
+
+
+def _sha256(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
 def utc_now() -> datetime:
@@ -41,11 +46,24 @@ def utc_text(moment: datetime) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class _Known:
+    """One token, made ready for comparison."""
+
+    digest: bytes
+    caller: Caller
+    expires_at: datetime | None
+
+    @classmethod
+    def of(cls, entry: TokenEntry) -> Self:
+        return cls(bytes.fromhex(entry.digest), Caller(entry.name, frozenset(entry.scopes)), entry.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
 class _Seen:
-    """What the file held when it had this stamp; `entries` is `None` where it could not be used."""
+    """What the file held when it had this stamp; `tokens` is `None` where it could not be used."""
 
     stamp: Stamp | None
-    entries: tuple[TokenEntry, ...] | None
+    tokens: tuple[_Known, ...] | None
 
 
 class TokenVerifier:
@@ -58,48 +76,51 @@ class TokenVerifier:
         self._file = file
         self._now = now
         self._lock = threading.Lock()
-        tokens = file.read()
-        self._seen = _Seen(tokens.stamp, tokens.entries)
+        self._seen = _seen(file.read())
 
     def verify(self, token: str, deadline: Deadline) -> Caller | None:
         """See `Verifier`; it waits for nobody."""
         if not token.startswith(TOKEN_PREFIX):
             return None
-        entry = _entry_of(token, self._entries())
-        if entry is None:
+        known = _find(token, self._tokens())
+        if known is None:
             raise UnauthenticatedError("This token is not known, or has been revoked: ask the operator for another.")
-        if entry.expires_at is not None and entry.expires_at <= self._now():
+        if known.expires_at is not None and known.expires_at <= self._now():
             raise UnauthenticatedError(
-                f"This token expired at {utc_text(entry.expires_at)}: ask the operator for another."
+                f"This token expired at {utc_text(known.expires_at)}: ask the operator for another."
             )
-        return Caller(entry.name, frozenset(entry.scopes))
+        return known.caller
 
-    def _entries(self) -> tuple[TokenEntry, ...]:
+    def _tokens(self) -> tuple[_Known, ...]:
         stamp = self._file.stamp()
         if stamp != self._seen.stamp:
             with self._lock:
                 if stamp != self._seen.stamp:
                     self._seen = self._look(stamp)
-        if (entries := self._seen.entries) is None:
+        if (tokens := self._seen.tokens) is None:
             raise UnauthenticatedError("No token can be checked now: the operator has to mend the token file.")
-        return entries
+        return tokens
 
     def _look(self, stamp: Stamp | None) -> _Seen:
         try:
-            tokens = self._file.read()
+            seen = _seen(self._file.read())
         except TokenFileError as error:
             detail = {"detail": str(error)}  # which says all: no traceback
             log.error("no token holds until the token file is mended", extra=detail)  # noqa: TRY400
             return _Seen(stamp, None)
-        log.info("read the token file", extra={"tokens": len(tokens.entries)})
-        return _Seen(tokens.stamp, tokens.entries)
+        log.info("read the token file", extra={"tokens": len(seen.tokens or ())})
+        return seen
 
 
-def _entry_of(token: str, entries: tuple[TokenEntry, ...]) -> TokenEntry | None:
-    """The token's entry. Takes as long whichever it is, and however much of a digest agrees."""
-    digest = digest_of(token)
+def _seen(content: Tokens) -> _Seen:
+    return _Seen(content.stamp, tuple(map(_Known.of, content.entries)))
+
+
+def _find(token: str, tokens: tuple[_Known, ...]) -> _Known | None:
+    """The token as it is known. Takes as long whichever it is, and however much of a digest agrees."""
+    digest = _sha256(token)
     found = None
-    for entry in entries:
-        if hmac.compare_digest(entry.digest, digest):
-            found = entry
+    for known in tokens:
+        if compare_digest(known.digest, digest):
+            found = known
     return found
