@@ -49,7 +49,7 @@ from bridge.slurm.messages import (
     VerifyToken,
 )
 from bridge.slurm.signing import Signature, is_plugin_installed
-from bridge.slurm.token_worker import verify_token
+from bridge.slurm.token_worker import TokenVerifier
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -95,7 +95,7 @@ def verifier_main(connection: Connection, slurm_conf_path: str | None) -> None:
     pyslurm = _begin(connection, slurm_conf_path)
     if pyslurm is None:
         return
-    handlers: Handlers = {VerifyToken: partial(verify_token, pyslurm, slurm_conf_path)}
+    handlers: Handlers = {VerifyToken: TokenVerifier(pyslurm, slurm_conf_path).verify}
     _serve(connection, pyslurm, handlers, None)
 
 
