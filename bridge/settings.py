@@ -24,6 +24,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
 
+from bridge.hosts import HostList
+
 PREFIX = "BRIDGE_"
 CONFIG_FILE_VARIABLE = "BRIDGE_CONFIG_FILE"
 
@@ -45,9 +47,24 @@ def _none_switches_off(value: Any) -> Any:
 
 def _variables(environment: Mapping[str, str]) -> Mapping[str, str]:
     for name in environment:
-        if not name.isidentifier() or name.startswith(("SLURM_", "TSM_")):
-            raise ValueError(f"{name} is not a name that operators may set for jobs")
+        if not name.isidentifier() or name.startswith(("SLURM_", "TSM_", "EXTRACTOR_")):
+            raise ValueError(
+                f"{name} is not a name that operators may set for jobs (EXTRACTOR_FILE_ROOTS comes from source_folders)"
+                if name.startswith("EXTRACTOR_")
+                else f"{name} is not a name that operators may set for jobs"
+            )
     return environment
+
+
+def _hosts(entries: frozenset[str]) -> frozenset[str]:
+    HostList.of(entries)
+    return entries
+
+
+def _source_folders(folders: tuple[Path, ...]) -> tuple[Path, ...]:
+    if any(":" in str(folder) or ".." in folder.parts for folder in folders):
+        raise ValueError("may hold no `:` and no `..`")  # the extractor gets them with colons between them
+    return folders
 
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
@@ -147,6 +164,40 @@ class Settings(BaseSettings):
     source_schemes: frozenset[str] = Field(
         frozenset({"http", "https"}), description="URI schemes a `source` may have; `file` would open the nodes' disks"
     )
+    source_folders: Annotated[tuple[AbsolutePath, ...], AfterValidator(_source_folders)] = Field(
+        (), description="Folders on the compute nodes below which `file` sources may lie"
+    )
+    source_hosts: Annotated[frozenset[str], AfterValidator(_hosts)] | None = Field(
+        None,
+        description="Hosts a `source` may name: names, `*.DOMAIN`, addresses, networks (`10.0.0.0/8`); left out, any",
+    )
+    target_hosts: Annotated[frozenset[str], AfterValidator(_hosts)] | None = Field(
+        None, description="The same for a `target`; `sqlite` names no host"
+    )
+    denied_hosts: Annotated[frozenset[str], AfterValidator(_hosts)] = Field(
+        frozenset(
+            {
+                # Link-local addresses, where clouds and container runtimes hand out credentials, and their names.
+                "169.254.0.0/16",
+                "fe80::/10",
+                "metadata.google.internal",
+                "metadata.goog",
+                "instance-data.ec2.internal",
+                # The same elsewhere: AWS on IPv6 (two), Google's, Alibaba's, Oracle's, Azure's.
+                "fd00:ec2::254",
+                "fd00:ec2::23",
+                "fd20:ce::254",
+                "100.100.100.200",
+                "192.0.0.192",
+                "168.63.129.16",
+                # The node itself under another address than loopback's.
+                "0.0.0.0/8",
+                "::",
+            }
+        ),
+        description="Hosts that no `source` and no `target` may lead to, whatever else is allowed; of the default, "
+        "all hand out credentials of clouds, but `0.0.0.0/8` and `::`, which are other names of the node itself",
+    )
     # These four keep the names without prefix that the service has always had.
     mqtt_broker: Annotated[str | None, BeforeValidator(_none_switches_off)] = Field(
         None,
@@ -162,6 +213,12 @@ class Settings(BaseSettings):
     def _check_mqtt(self) -> "Settings":
         if self.mqtt_broker and not (self.mqtt_user and self.mqtt_password):
             raise ValueError("mqtt_broker needs mqtt_user and mqtt_password: set MQTT_USER and MQTT_PASSWORD")
+        return self
+
+    @model_validator(mode="after")
+    def _check_source_folders(self) -> "Settings":
+        if ("file" in self.source_schemes) != bool(self.source_folders):
+            raise ValueError("source_folders and the scheme `file` in source_schemes need each other: set both or none")
         return self
 
     @classmethod
