@@ -2,12 +2,7 @@
 
 import socket
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext
 from typing import Any
@@ -17,55 +12,12 @@ import pytest
 from extractor import store
 from tests.extractor import things
 from tests.support.postgresql import PostgreSQL
+from tests.support.sites import Site, serving
 
 OPEN, DENIED = "127.0.0.1", "127.0.0.2"
-CSV = b"t,a\n2026-01-01 00:00:00,1\n"
 LIMITS: dict[str, Any] = {"EXTRACTOR_DENIED_HOSTS": f"{DENIED} 169.254.0.0/16"}
 
 Resolver = Callable[..., list[Any]]
-
-
-@dataclass
-class Site:
-    """A server; `moved` says where each of its paths is now."""
-
-    url: str = ""
-    moved: dict[str, str] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
-
-
-class Handler(BaseHTTPRequestHandler):
-    def __init__(self, site: Site, *args: Any) -> None:
-        self.site = site
-        super().__init__(*args)
-
-    def do_GET(self) -> None:
-        self.site.asked.append(self.path)
-        if location := self.site.moved.get(self.path):
-            self.send_response(302)
-            self.send_header("Location", location)
-        else:
-            self.send_response(200)
-        self.send_header("Content-Length", str(len(CSV)))
-        self.end_headers()
-        self.wfile.write(CSV)
-
-    def log_message(self, *_: Any) -> None:
-        """Keep the tests' output free of access lines."""
-
-
-@contextmanager
-def serving(address: str, port: int = 0, tls: SSLContext | None = None) -> Iterator[Site]:
-    site = Site()
-    with ThreadingHTTPServer((address, port), partial(Handler, site)) as server:
-        if tls is not None:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
-        site.url = f"http{'s' if tls else ''}://{address}:{server.server_port}"
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        try:
-            yield site
-        finally:
-            server.shutdown()
 
 
 @pytest.fixture
@@ -81,7 +33,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
 @pytest.fixture
 def inside(site: Site) -> Iterator[Site]:
     """What no job may read, on the same port."""
-    with serving(DENIED, port_of(site)) as inside:
+    with serving(DENIED, site.port) as inside:
         yield inside
 
 
@@ -90,10 +42,6 @@ def sqlite(tmp_path: Path) -> str:
     target = f"sqlite:///{tmp_path / 'data.sqlite'}"
     things.add(target, things.csv_parser())
     return target
-
-
-def port_of(site: Site) -> int:
-    return int(site.url.rpartition(":")[2])
 
 
 @pytest.fixture
@@ -136,7 +84,7 @@ def test_a_redirect_to_what_is_denied(
     sqlite: str, site: Site, inside: Site, names: dict[str, list[list[str]]], location: str, message: str
 ) -> None:
     names.update({"inside.example": [[DENIED]], "both.example": [[OPEN, DENIED]]})
-    site.moved = {"/f.csv": "/further", "/further": location.format(inside=inside.url, port=port_of(site))}
+    site.moved = {"/f.csv": "/further", "/further": location.format(inside=inside.url, port=site.port)}
     done = things.parse(sqlite, f"{site.url}/f.csv", **LIMITS)
     assert f"cannot read {site.url}/f.csv: " in things.failed(done, 1)
     assert message in done.stderr
@@ -158,13 +106,13 @@ def test_a_name_whose_address_changes(
 ) -> None:
     """Its address is asked for once: what was checked is what is connected to."""
     names["changing.example"] = [[first], [DENIED]]
-    done = things.parse(sqlite, f"http://changing.example:{port_of(site)}/f.csv", **LIMITS)
+    done = things.parse(sqlite, f"http://changing.example:{site.port}/f.csv", **LIMITS)
     assert (done.returncode, len(site.asked), inside.asked) == ((0, 1, []) if first == OPEN else (1, 0, []))
 
 
 def test_the_next_address_is_tried(sqlite: str, site: Site, names: dict[str, list[list[str]]]) -> None:
     names["two.example"] = [["127.0.0.3", OPEN]]
-    things.succeeded(things.parse(sqlite, f"http://two.example:{port_of(site)}/f.csv", **LIMITS))
+    things.succeeded(things.parse(sqlite, f"http://two.example:{site.port}/f.csv", **LIMITS))
 
 
 @pytest.mark.parametrize(("name", "code"), [("site.example", 0), ("other.example", 1)])
@@ -178,7 +126,7 @@ def test_tls_knows_the_name(
     tls.load_cert_chain(tmp_path / "certificate", tmp_path / "key")
     names[name] = [[OPEN]]
     with serving(OPEN, tls=tls) as secure:
-        source = f"https://{name}:{port_of(secure)}/f.csv"
+        source = f"https://{name}:{secure.port}/f.csv"
         done = things.parse(sqlite, source, REQUESTS_CA_BUNDLE=f"{tmp_path}/certificate", **LIMITS)
     assert done.returncode == code, done.stderr
     assert ("certificate is not valid for 'other.example'" in done.stderr) is bool(code)
