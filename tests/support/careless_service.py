@@ -31,7 +31,7 @@ def _take_precautions_out() -> None:
         request.path += str(request.headers)
         log_answer(log, request, *arguments)
 
-    masking.Masker.mask = lambda _masker, text, *, is_end: text  # type: ignore[method-assign]
+    masking.Masker.mask = lambda _masker, text, *, is_end: text  # type: ignore[assignment,method-assign]
     JobFactory.describe = describe_carelessly  # type: ignore[assignment,method-assign]
     RequestLog.process_response = log_carelessly  # type: ignore[assignment,method-assign]
 
