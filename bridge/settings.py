@@ -47,12 +47,10 @@ def _none_switches_off(value: Any) -> Any:
 
 def _variables(environment: Mapping[str, str]) -> Mapping[str, str]:
     for name in environment:
-        if not name.isidentifier() or name.startswith(("SLURM_", "TSM_", "EXTRACTOR_")):
-            raise ValueError(
-                f"{name} is not a name that operators may set for jobs (EXTRACTOR_FILE_ROOTS comes from source_folders)"
-                if name.startswith("EXTRACTOR_")
-                else f"{name} is not a name that operators may set for jobs"
-            )
+        if name.startswith("EXTRACTOR_"):
+            raise ValueError(f"{name} is made of source_folders, source_hosts or denied_hosts: use these")
+        if not name.isidentifier() or name.startswith(("SLURM_", "TSM_")):
+            raise ValueError(f"{name} is not a name that operators may set for jobs")
     return environment
 
 
@@ -195,8 +193,9 @@ class Settings(BaseSettings):
                 "::",
             }
         ),
-        description="Hosts that no `source` and no `target` may lead to, whatever else is allowed; of the default, "
-        "all hand out credentials of clouds, but `0.0.0.0/8` and `::`, which are other names of the node itself",
+        description="Hosts that no `source` and no `target` may lead to, whatever else is allowed; in the default "
+        "addresses at which clouds hand out credentials, and, as `0.0.0.0/8` and `::`, the node itself under a name "
+        "that is not loopback's; a list of your own replaces it",
     )
     # These four keep the names without prefix that the service has always had.
     mqtt_broker: Annotated[str | None, BeforeValidator(_none_switches_off)] = Field(

@@ -37,17 +37,19 @@ class UriRules:
 def check_target(uri: str, rules: UriRules) -> str:
     """`uri`, if it may be a target. An `sqlite` URI names a file and no host: its scheme alone says whether it may."""
     scheme, rest = _split(uri, rules.schemes, TARGET_MAX_BYTES)
-    if scheme == "sqlite":
+    database = scheme.partition("+")[0]
+    if database == "sqlite":
         return uri
     authority, beyond = _split_authority(rest)
     if "#" in beyond or "@" in beyond:  # SQLAlchemy and libpq look for a password and an option there
         raise ValueError("must percent-encode each @ and # after its host, and those of its password")
+    if database == "oracle" and re.search(r"[()]", unquote(beyond)):  # they could end Oracle's own text for a place
+        raise ValueError("must hold no parentheses after its host")
     rules.hosts.check(host_of(authority))
-    options = {
-        name.lower() for name, _ in parse_qsl(beyond.partition("?")[2].replace(";", "&"), keep_blank_values=True)
-    }
-    if options & _HOST_OPTIONS:
-        raise ValueError(f"must name its host before the path: no {', no '.join(sorted(options & _HOST_OPTIONS))}")
+    _, _, query = beyond.partition("?")
+    options = {name.lower() for name, _ in parse_qsl(query.replace(";", "&"), keep_blank_values=True)}
+    if elsewhere := sorted(options & _HOST_OPTIONS):
+        raise ValueError(f"must name its host before the path: no {', no '.join(elsewhere)} after it")
     return uri
 
 

@@ -11,7 +11,7 @@ from tests.support.samples import settings
 
 ROOT = Path(__file__).parents[2]
 DENIED = settings().denied_hosts
-TARGET_SCHEMES = frozenset({"oracle", "postgresql", "sqlite"})
+TARGET_SCHEMES = frozenset({"oracle", "postgresql", "sqlite", "sqlite+pysqlite"})
 
 
 def check_sources(uri: str, allowed: list[str] | None = None, denied: frozenset[str] = DENIED) -> None:
@@ -168,6 +168,7 @@ def test_denied_beats_allowed() -> None:
         pytest.param("postgresql://u:p@db.example:5432/d?sslmode=require&options=-csearch_path%3Dx", id="postgresql"),
         pytest.param("oracle://u:p@db.example:1521/?service_name=tsm", id="oracle"),
         pytest.param("sqlite:////work/demo.db", id="sqlite"),
+        pytest.param("sqlite+pysqlite:////work/demo.db", id="sqlite-with-driver"),
     ],
 )
 def test_accepted_targets(uri: str) -> None:
@@ -190,6 +191,8 @@ def test_accepted_targets(uri: str) -> None:
         pytest.param("postgresql://db.example/d?service=x", "no service", id="service"),
         pytest.param("postgresql://db.example/d?conninfo=hostaddr%3D1.1.1.1", "no conninfo", id="conninfo"),
         pytest.param("oracle://db.example/?https_proxy=x", "no https_proxy", id="proxy"),
+        pytest.param("oracle://db.example/?service_name=x)(HOST=y", "no parentheses", id="address-in-a-service"),
+        pytest.param("oracle://db.example/x%29(HOST=y", "no parentheses", id="address-in-a-sid"),
         pytest.param("postgresql://db.example/d#?host=x", "percent-encode each @ and #", id="fragment"),
         # SQLAlchemy reads a password up to the @, and libpq a user up to it.
         pytest.param("postgresql://db.example:5432/x@169.254.1.1/d", "percent-encode each @", id="password"),

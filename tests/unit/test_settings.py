@@ -82,7 +82,9 @@ def test_mqtt_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, off: str) -> 
         pytest.param("BRIDGE_OUTPUT_FOLDER", "canary/x", "must be an absolute path", id="relative"),
         pytest.param("BRIDGE_TARGET_SCHEMES", "canary", "given as JSON", id="not-json"),
         pytest.param("BRIDGE_JOB_ENVIRONMENT", '{"SLURM_JWT": "canary"}', "SLURM_JWT is not a name", id="job-slurm"),
-        pytest.param("BRIDGE_JOB_ENVIRONMENT", '{"EXTRACTOR_FILE_ROOTS": "/"}', "from source_folders", id="job-roots"),
+        pytest.param(
+            "BRIDGE_JOB_ENVIRONMENT", '{"EXTRACTOR_FILE_ROOTS": "/"}', "made of source_folders", id="job-roots"
+        ),
         pytest.param("BRIDGE_SOURCE_SCHEMES", '["file"]', "source_folders and the scheme `file`", id="file-anywhere"),
         pytest.param("BRIDGE_SOURCE_FOLDERS", '["/a"]', "source_folders and the scheme `file`", id="folders-unused"),
         pytest.param("BRIDGE_SOURCE_FOLDERS", '["/a:/b"]', "may hold no `:`", id="folder-with-colon"),
