@@ -1,6 +1,7 @@
 """From the POST to data in a datastore: real Slurm, real extractor, real file, real PostgreSQL and MQTT broker."""
 
 import json
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
@@ -46,6 +47,8 @@ def bridge(slurm: PrivateSlurm, broker: mosquitto.Mosquitto, shared_folder: Path
         [EXTRACTOR_PYTHON, str(ROOT / "extractor" / "main.py")],
         **of_each_kind("memory_mib", "1024"),
         BRIDGE_DENIED_HOSTS=json.dumps([DENIED]),
+        BRIDGE_SOURCE_SCHEMES=json.dumps(["file", "http"]),
+        BRIDGE_SOURCE_FOLDERS=json.dumps([str(shared_folder / "sources")]),
         MQTT_BROKER=broker.address,
         MQTT_USER=broker.user,
         MQTT_PASSWORD=broker.password,
@@ -174,3 +177,20 @@ def test_a_source_that_leads_to_a_denied_host(
     said = errors_of(job, shared_folder)
     assert f"cannot read {open_site.url}/f.csv: {denied_site.url}/credentials names a host that is denied here" in said
     assert "canary" not in said
+
+
+def test_a_file_of_the_node(bridge: Bridge, datastore: tuple[str, Query], shared_folder: Path) -> None:
+    folder = shared_folder / "sources"
+    folder.mkdir(exist_ok=True)
+    body = {"parser": "CsvParser", "target": datastore[0], "thing_uuid": THING}
+    assert bridge.post("/extractor/run", {**body, "source": f"file://{folder}/../slurm.conf"}).status == 422
+
+    for name, leads_to in (("inside.csv", folder / "year.csv"), ("outside.csv", ROOT / "container/demo/sf-temps.csv")):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(leads_to)
+    shutil.copy(ROOT / "container" / "demo" / "sf-temps.csv", folder / "year.csv")
+    job = run(bridge, "/extractor/run", **{**body, "source": f"file://{folder}/inside.csv"})
+    assert job["state"] == "COMPLETED", errors_of(job, shared_folder)
+    job = run(bridge, "/extractor/run", **{**body, "source": f"file://{folder}/outside.csv"})
+    assert (job["state"], job["exit_code"]) == ("FAILED", 1)
+    assert "outside the folders" in errors_of(job, shared_folder)
