@@ -28,9 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(overrides: dict[str, Any]) -> int:
+    from bridge.hardening import forbid_core_dumps
     from bridge.logs import configure_logging
     from bridge.server import serve  # not needed to print a usage, and slow to import
 
+    forbid_core_dumps()  # before anything secret is read
     settings = load_settings(overrides)
     configure_logging(verbose=settings.verbose)
     serve(settings)

@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings import SettingsError as SourceError
 
 from bridge.auth.settings import OidcSettings, SlurmTokenSettings
+from bridge.hosts import HostList
 from bridge.setting_types import AbsolutePath
 
 PREFIX = "BRIDGE_"
@@ -49,12 +50,25 @@ def _broker(address: str) -> str:
 
 def _variables(environment: Mapping[str, str]) -> Mapping[str, str]:
     for name in environment:
+        if name.startswith("EXTRACTOR_"):
+            raise ValueError(f"{name} is made of source_folders, source_hosts or denied_hosts: use these")
         if not name.isidentifier() or name.startswith(("SLURM_", "TSM_")):
             raise ValueError(f"{name} is not a name that operators may set for jobs")
     return environment
 
 
 MqttBroker = Annotated[str, Field(pattern=r"^\S+:[0-9]{1,5}$"), AfterValidator(_broker)]
+
+
+def _hosts(entries: frozenset[str]) -> frozenset[str]:
+    HostList.of(entries)
+    return entries
+
+
+def _source_folders(folders: tuple[Path, ...]) -> tuple[Path, ...]:
+    if any(":" in str(folder) or ".." in folder.parts for folder in folders):
+        raise ValueError("may hold no `:` and no `..`")  # the extractor gets them with colons between them
+    return folders
 
 
 class KindSettings(BaseModel):
@@ -175,6 +189,41 @@ class Settings(_FromSources):
     source_schemes: frozenset[str] = Field(
         frozenset({"http", "https"}), description="URI schemes a `source` may have; `file` would open the nodes' disks"
     )
+    source_folders: Annotated[tuple[AbsolutePath, ...], AfterValidator(_source_folders)] = Field(
+        (), description="Folders on the compute nodes below which `file` sources may lie"
+    )
+    source_hosts: Annotated[frozenset[str], AfterValidator(_hosts)] | None = Field(
+        None,
+        description="Hosts a `source` may name: names, `*.DOMAIN`, addresses, networks (`10.0.0.0/8`); left out, any",
+    )
+    target_hosts: Annotated[frozenset[str], AfterValidator(_hosts)] | None = Field(
+        None, description="The same for a `target`; `sqlite` names no host"
+    )
+    denied_hosts: Annotated[frozenset[str], AfterValidator(_hosts)] = Field(
+        frozenset(
+            {
+                # Link-local addresses, where clouds and container runtimes hand out credentials, and their names.
+                "169.254.0.0/16",
+                "fe80::/10",
+                "metadata.google.internal",
+                "metadata.goog",
+                "instance-data.ec2.internal",
+                # The same elsewhere: AWS on IPv6 (two), Google's, Alibaba's, Oracle's, Azure's.
+                "fd00:ec2::254",
+                "fd00:ec2::23",
+                "fd20:ce::254",
+                "100.100.100.200",
+                "192.0.0.192",
+                "168.63.129.16",
+                # The node itself under another address than loopback's.
+                "0.0.0.0/8",
+                "::",
+            }
+        ),
+        description="Hosts that no `source` and no `target` may lead to, whatever else is allowed; in the default "
+        "addresses at which clouds hand out credentials, and, as `0.0.0.0/8` and `::`, the node itself under a name "
+        "that is not loopback's; a list of your own replaces it",
+    )
     # These four keep the names without prefix that the service has always had.
     mqtt_broker: Annotated[MqttBroker | None, BeforeValidator(_none_switches_off)] = Field(
         None,
@@ -189,6 +238,12 @@ class Settings(_FromSources):
     def _check_mqtt(self) -> "Settings":
         if self.mqtt_broker and not (self.mqtt_user and self.mqtt_password):
             raise ValueError("mqtt_broker needs mqtt_user and mqtt_password: set MQTT_USER and MQTT_PASSWORD")
+        return self
+
+    @model_validator(mode="after")
+    def _check_source_folders(self) -> "Settings":
+        if ("file" in self.source_schemes) != bool(self.source_folders):
+            raise ValueError("source_folders and the scheme `file` in source_schemes need each other: set both or none")
         return self
 
 

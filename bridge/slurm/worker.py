@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from bridge.comments import COMMENT_START, comment_of
+from bridge.hardening import forbid_core_dumps
 from bridge.job_ids import array_indices
 from bridge.slurm.accounting import find_past, load_past
 from bridge.slurm.errors import PYSLURM_REFUSED
@@ -101,6 +102,7 @@ def verifier_main(connection: Connection, slurm_conf_path: str | None) -> None:
 
 def _begin(connection: Connection, slurm_conf_path: str | None) -> "ModuleType | None":
     """pyslurm, or `None` where it cannot be had and the other end knows."""
+    forbid_core_dumps()  # each job that is submitted comes through here with all that is secret in it
     # Ctrl-C and systemd's stop reach the whole group. The web process lets what is in flight finish, and then kills us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -105,16 +105,18 @@ def _answer_to(request: urllib.request.Request) -> Answer:
             return Answer(error.code, error.headers, error.read())
 
 
-def start_bridge(folder: Path, environment: Mapping[str, str], *arguments: str, port: int | None = None) -> Bridge:
+def start_bridge(
+    folder: Path, environment: Mapping[str, str], *arguments: str, port: int | None = None, program: str = "bridge"
+) -> Bridge:
     """The service on `port` or a free one, as the user that jobs belong to, with nothing but `environment` around it.
 
-    Its log goes to `folder`.
+    Its log goes to `folder`. `program` is the module to run: another one for a service that is changed for a test.
     """
     port = port or free_port()
     log_path = folder / "bridge.log"
     with log_path.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bridge", "serve", "--port", str(port), *arguments],
+            [sys.executable, "-m", program, "serve", "--port", str(port), *arguments],
             cwd=ROOT,
             env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **environment},
             user=SERVICE_USER,
@@ -142,9 +144,11 @@ def service_environment(
 
 
 @contextmanager
-def running_bridge(folder: Path, environment: Mapping[str, str], *arguments: str) -> Iterator[Bridge]:
+def running_bridge(
+    folder: Path, environment: Mapping[str, str], *arguments: str, program: str = "bridge"
+) -> Iterator[Bridge]:
     """See `start_bridge`. Leaving the context stops it with SIGTERM, and insists that it ends well."""
-    bridge = start_bridge(folder, environment, *arguments)
+    bridge = start_bridge(folder, environment, *arguments, program=program)
     try:
         yield bridge
         assert bridge.process.poll() is None, f"the bridge ended by itself:\n{bridge.log}"

@@ -44,7 +44,7 @@ def _default(field: FieldInfo) -> str:
 
 def _text(value: Any) -> str:
     """As one may write it into a variable."""
-    if isinstance(value, (frozenset, dict, bool)):
+    if isinstance(value, (frozenset, tuple, dict, bool)):
         return json.dumps(value, default=sorted)  # which is for sets
     return str(value)
 

@@ -83,6 +83,16 @@ def test_mqtt_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, off: str) -> 
         pytest.param("BRIDGE_OUTPUT_FOLDER", "canary/x", "must be an absolute path", id="relative"),
         pytest.param("BRIDGE_TARGET_SCHEMES", "canary", "given as JSON", id="not-json"),
         pytest.param("BRIDGE_JOB_ENVIRONMENT", '{"SLURM_JWT": "canary"}', "SLURM_JWT is not a name", id="job-slurm"),
+        pytest.param(
+            "BRIDGE_JOB_ENVIRONMENT", '{"EXTRACTOR_FILE_ROOTS": "/"}', "made of source_folders", id="job-roots"
+        ),
+        pytest.param("BRIDGE_SOURCE_SCHEMES", '["file"]', "source_folders and the scheme `file`", id="file-anywhere"),
+        pytest.param("BRIDGE_SOURCE_FOLDERS", '["/a"]', "source_folders and the scheme `file`", id="folders-unused"),
+        pytest.param("BRIDGE_SOURCE_FOLDERS", '["/a:/b"]', "may hold no `:`", id="folder-with-colon"),
+        pytest.param("BRIDGE_SOURCE_FOLDERS", '["/a/.."]', "may hold no `:` and no `..`", id="folder-above"),
+        pytest.param("BRIDGE_SOURCE_HOSTS", '["10.0.0.1/8"]', "'10.0.0.1/8' is no host name", id="network-and-host"),
+        pytest.param("BRIDGE_TARGET_HOSTS", '["http://db/"]', "target_hosts (or BRIDGE", id="uri-for-host"),
+        pytest.param("BRIDGE_DENIED_HOSTS", '["*"]', "'*' is no host name", id="host-pattern"),
         pytest.param("BRIDGE_CONFIG_FILE", "/nowhere", "BRIDGE_CONFIG_FILE: cannot read /nowhere", id="no-file"),
         pytest.param("BRIDGE_OIDC__ISSUR", "x", "oidc.issur: no setting has this name", id="unknown-in-table"),
         pytest.param("BRIDGE_OIDC__ISSUER", "http://canary", "must be an https URL", id="issuer-http"),
