@@ -96,7 +96,7 @@ def _refuse_hopeless(seen: SeenJwt) -> None:
     if seen.header.get("alg") != "HS256":
         raise UnauthenticatedError("This is no token of this cluster: those are signed with HS256.")
     expires_at = seen.claims.get("exp")
-    if type(expires_at) is not int or expires_at <= time.time():
+    if not isinstance(expires_at, int) or expires_at <= time.time():
         raise UnauthenticatedError("This token has expired. Get a new one with `scontrol token`.")
 
 

@@ -67,7 +67,7 @@ def _key(entry: Mapping[str, Any]) -> VerificationKey:
     key_id, algorithm = entry.get("kid"), ALGORITHMS[entry["kty"]]
     try:
         public_key = jwt.PyJWK(dict(entry), algorithm).key
-    except (jwt.PyJWTError, ValueError, TypeError, AttributeError):  # the last two: a member that is no text
+    except jwt.PyJWTError:
         raise JwksError("has a key that is not well-formed") from None
     if isinstance(public_key, RSAPublicKey) and public_key.key_size < RSA_MIN_BITS:
         raise JwksError(f"has an RSA key of less than {RSA_MIN_BITS} bits")

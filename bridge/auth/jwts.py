@@ -101,6 +101,6 @@ class SignatureCheck:
                 leeway=LEEWAY_SECONDS,
                 options={"require": self._required, "verify_aud": self._audience is not None},
             )
-        except (jwt.PyJWTError, RecursionError, OverflowError) as error:
+        except (jwt.PyJWTError, RecursionError) as error:
             reason = next((text for kind, text in _REASONS.items() if isinstance(error, kind)), "does not hold")
             raise UnauthenticatedError(f"This token {reason}. Get a new one.") from None

@@ -19,7 +19,8 @@ def _issuer(url: str) -> str:
 def _keys_place(place: str) -> str:
     url = urlsplit(place)
     is_loopback = url.hostname in ("localhost", "127.0.0.1", "::1")
-    is_safe_url = bool(url.hostname) and (url.scheme == "https" or (url.scheme == "http" and is_loopback))
+    is_safe_scheme = url.scheme == "https" or (url.scheme == "http" and is_loopback)
+    is_safe_url = bool(url.hostname) and is_safe_scheme and "@" not in url.netloc  # no password: the log names the URL
     if not is_safe_url and not Path(place).is_absolute():
         raise ValueError("must be an https URL or an absolute path (http is for loopback only)")
     return place

@@ -232,7 +232,7 @@ def test_an_outage_leaves_what_is_known_for_a_day(
         pytest.param({"status": 302, "headers": {"Location": "/elsewhere"}}, id="redirect"),
         pytest.param({"content": b"<html>"}, id="no-json"),
         pytest.param({"content": jwks({"kty": "oct", "k": "AA"}).encode()}, id="oct"),
-        pytest.param({"content": b" " * (jwks_url.FETCH_MAX_BYTES + 1)}, id="too-large"),
+        pytest.param({"content": provider_jwks().encode() + b" " * jwks_url.FETCH_MAX_BYTES}, id="too-large"),
         pytest.param(
             {"content": jwks(public_jwk("rsa-1")).encode()[:-9], "headers": {"Content-Length": "9999"}}, id="cut"
         ),
@@ -280,6 +280,7 @@ def test_a_provider_that_hangs_holds_one_request_up_at_most(
     waiting.start()
     wait_until(lambda: provider.fetches == 2, "the fetch has begun")
     assert has(keys, "rsa-1")
+    clock.now_seconds += RETRY_SECONDS
     with pytest.raises(IdentityProviderUnreachableError):
         has(keys, "also-made-up")
     assert outcomes == []

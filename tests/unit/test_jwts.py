@@ -95,7 +95,7 @@ def test_the_client_learns_why(name: str, words: str, tmp_path: Path) -> None:
     ("changes", "settings", "scopes"),
     [
         pytest.param({"scope": "read"}, {}, {"read"}, id="text"),
-        pytest.param({"scope": ["read", "submit", 7, None]}, {}, {"read", "submit"}, id="list"),
+        pytest.param({"scope": ["read", "submit", 7, {}]}, {}, {"read", "submit"}, id="list"),
         pytest.param({"scope": "profile"}, {}, set(), id="none-of-ours"),
         pytest.param({"scope": {"read": True}}, {}, set(), id="object"),
         pytest.param({"scope": LEFT_OUT}, {}, set(), id="no-claim"),

@@ -100,6 +100,7 @@ def test_mqtt_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, off: str) -> 
             "BRIDGE_OIDC__ISSUER", "https://i", "oidc.audience (or BRIDGE_OIDC__AUDIENCE in", id="no-audience"
         ),
         pytest.param("BRIDGE_OIDC__JWKS", "http://canary/jwks", "http is for loopback only", id="keys-over-http"),
+        pytest.param("BRIDGE_OIDC__JWKS", "https://u:canary@idp/", "must be an https URL", id="keys-with-password"),
         pytest.param(
             "BRIDGE_OIDC__JWKS", "canary.json", "must be an https URL or an absolute path", id="keys-relative"
         ),

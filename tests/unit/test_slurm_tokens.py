@@ -152,8 +152,9 @@ def test_the_controllers_yes_is_kept_for_a_moment(tokens: SlurmTokens, gateway: 
     assert gateway.token_checks == 2
     gateway.good_tokens.clear()
     clock.now_seconds += FRESH_SECONDS
-    with pytest.raises(UnauthenticatedError):
-        verify(tokens, token)
+    for gateway.is_dead in (False, True):
+        with pytest.raises(UnauthenticatedError):
+            verify(tokens, token)
 
 
 def test_a_yes_outlives_the_controller_for_a_moment(tokens: SlurmTokens, gateway: MemoryGateway, clock: Clock) -> None:
@@ -238,15 +239,24 @@ def test_a_flood_leaves_threads_to_others(tokens: SlurmTokens, gateway: MemoryGa
     assert sum("already wait for Slurm to check their tokens" in outcome for outcome in outcomes) == 40 - WAITERS_MAX
 
 
-def test_requests_with_the_same_token_ask_once(tokens: SlurmTokens, gateway: MemoryGateway) -> None:
+def test_requests_with_the_same_token_ask_once(
+    tokens: SlurmTokens, gateway: MemoryGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
     token = slurm_token()
-    gateway.good_tokens.add(token)
+    asked: list[str] = []
+
+    def verify_slowly(token: str, _deadline: Deadline) -> bool:
+        asked.append(token)
+        time.sleep(0.2)
+        return True
+
+    monkeypatch.setattr(gateway, "verify_token", verify_slowly)
     threads = [threading.Thread(target=verify, args=(tokens, token)) for _ in range(WAITERS_MAX)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert gateway.token_checks == 1
+    assert asked == [token]
 
 
 def test_a_cluster_without_tokens_is_named_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
