@@ -47,8 +47,10 @@ from bridge.slurm.messages import (
     Request,
     Submit,
     Submitted,
+    VerifyToken,
 )
-from bridge.slurm.signing import Signature
+from bridge.slurm.signing import Signature, is_plugin_installed
+from bridge.slurm.token_worker import TokenVerifier
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -86,6 +88,15 @@ def historian_main(connection: Connection, slurm_conf_path: str | None) -> None:
     if pyslurm is None:
         return
     handlers: Handlers = {FindPast: partial(find_past, pyslurm), LoadPast: partial(load_past, pyslurm)}
+    _serve(connection, pyslurm, handlers, None)
+
+
+def verifier_main(connection: Connection, slurm_conf_path: str | None) -> None:
+    """The same for others' tokens. It does nothing else: what it asks the controller it asks in their names."""
+    pyslurm = _begin(connection, slurm_conf_path)
+    if pyslurm is None:
+        return
+    handlers: Handlers = {VerifyToken: TokenVerifier(pyslurm, slurm_conf_path).verify}
     _serve(connection, pyslurm, handlers, None)
 
 
@@ -268,6 +279,7 @@ def _facts(pyslurm: "ModuleType", _request: AskController) -> Reply:
         booted_at=config.slurmctld_boot_time,
         min_job_age_seconds=config.min_job_age,
         has_accounting=config.accounting_storage_type == "accounting_storage/slurmdbd",
+        has_tokens="auth/jwt" in config.auth_alt_types and is_plugin_installed(config.plugin_dirs),
     )
 
 
