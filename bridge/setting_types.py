@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from bridge.hosts import HostList
+
 
 def _absolute(path: Path) -> Path:
     path = path.expanduser()
@@ -13,4 +15,17 @@ def _absolute(path: Path) -> Path:
     return path
 
 
+def _hosts(entries: frozenset[str]) -> frozenset[str]:
+    HostList.of(entries)
+    return entries
+
+
+def _source_folders(folders: tuple[Path, ...]) -> tuple[Path, ...]:
+    if any(":" in str(folder) or ".." in folder.parts for folder in folders):
+        raise ValueError("may hold no `:` and no `..`")  # the extractor gets them with colons between them
+    return folders
+
+
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+Hosts = Annotated[frozenset[str], AfterValidator(_hosts)]  # each an entry of `bridge.hosts.HostList`
+SourceFolders = Annotated[tuple[AbsolutePath, ...], AfterValidator(_source_folders)]

@@ -25,8 +25,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings import SettingsError as SourceError
 
 from bridge.auth.settings import OidcSettings, SlurmTokenSettings
-from bridge.hosts import HostList
-from bridge.setting_types import AbsolutePath
+from bridge.denied_hosts import DENIED_BY_DEFAULT
+from bridge.setting_types import AbsolutePath, Hosts, SourceFolders
 
 PREFIX = "BRIDGE_"
 CONFIG_FILE_VARIABLE = "BRIDGE_CONFIG_FILE"
@@ -58,17 +58,6 @@ def _variables(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 
 MqttBroker = Annotated[str, Field(pattern=r"^\S+:[0-9]{1,5}$"), AfterValidator(_broker)]
-
-
-def _hosts(entries: frozenset[str]) -> frozenset[str]:
-    HostList.of(entries)
-    return entries
-
-
-def _source_folders(folders: tuple[Path, ...]) -> tuple[Path, ...]:
-    if any(":" in str(folder) or ".." in folder.parts for folder in folders):
-        raise ValueError("may hold no `:` and no `..`")  # the extractor gets them with colons between them
-    return folders
 
 
 class KindSettings(BaseModel):
@@ -189,37 +178,16 @@ class Settings(_FromSources):
     source_schemes: frozenset[str] = Field(
         frozenset({"http", "https"}), description="URI schemes a `source` may have; `file` would open the nodes' disks"
     )
-    source_folders: Annotated[tuple[AbsolutePath, ...], AfterValidator(_source_folders)] = Field(
+    source_folders: SourceFolders = Field(
         (), description="Folders on the compute nodes below which `file` sources may lie"
     )
-    source_hosts: Annotated[frozenset[str], AfterValidator(_hosts)] | None = Field(
+    source_hosts: Hosts | None = Field(
         None,
         description="Hosts a `source` may name: names, `*.DOMAIN`, addresses, networks (`10.0.0.0/8`); left out, any",
     )
-    target_hosts: Annotated[frozenset[str], AfterValidator(_hosts)] | None = Field(
-        None, description="The same for a `target`; `sqlite` names no host"
-    )
-    denied_hosts: Annotated[frozenset[str], AfterValidator(_hosts)] = Field(
-        frozenset(
-            {
-                # Link-local addresses, where clouds and container runtimes hand out credentials, and their names.
-                "169.254.0.0/16",
-                "fe80::/10",
-                "metadata.google.internal",
-                "metadata.goog",
-                "instance-data.ec2.internal",
-                # The same elsewhere: AWS on IPv6 (two), Google's, Alibaba's, Oracle's, Azure's.
-                "fd00:ec2::254",
-                "fd00:ec2::23",
-                "fd20:ce::254",
-                "100.100.100.200",
-                "192.0.0.192",
-                "168.63.129.16",
-                # The node itself under another address than loopback's.
-                "0.0.0.0/8",
-                "::",
-            }
-        ),
+    target_hosts: Hosts | None = Field(None, description="The same for a `target`; `sqlite` names no host")
+    denied_hosts: Hosts = Field(
+        DENIED_BY_DEFAULT,
         description="Hosts that no `source` and no `target` may lead to, whatever else is allowed; in the default "
         "addresses at which clouds hand out credentials, and, as `0.0.0.0/8` and `::`, the node itself under a name "
         "that is not loopback's; a list of your own replaces it",
