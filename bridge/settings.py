@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    IPvAnyAddress,
     SecretStr,
     ValidationError,
     model_validator,
@@ -95,6 +96,16 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Address to listen on; loopback, since nobody has to sign in")
     port: int = Field(5000, gt=0, le=65535, description="Port to listen on; the one that existing clients know")
+    socket_path: AbsolutePath | None = Field(
+        None,
+        description="Unix socket to listen on instead of `host` and `port`, for a proxy on this machine; its user has "
+        "to be in the group of the service's. Its `X-Forwarded-For` and `X-Forwarded-Proto` are believed",
+    )
+    trusted_proxies: frozenset[IPvAnyAddress] = Field(
+        frozenset(),
+        description="Addresses of proxies, as a list; the last address in their `X-Forwarded-For` is taken for the "
+        "client's, and their `X-Forwarded-Proto` is believed; anybody else's is ignored",
+    )
     threads: int = Field(
         100, gt=4, description="Requests handled at once; all but 4 may wait for Slurm, the next gets 503 `overloaded`"
     )
@@ -107,6 +118,42 @@ class Settings(BaseSettings):
         le=4096,
         description="Requests that may wait for news of a job (`?wait=`) at once, each in a thread of its own; the "
         "next get what is known at once",
+    )
+    max_connections: int = Field(
+        1000,
+        le=10_000,
+        description="Connections open at once; to make room for the next, that one is closed on which no request has "
+        "come for longest. The loop looks at all of them each time: 1,000 take a millisecond",
+    )
+    max_body_bytes: int = Field(
+        65_536,
+        ge=1024,
+        le=2**24,
+        description="Body of a request, in bytes; 1000 ids or the longest URIs take a third of it. One more gets 413",
+    )
+    max_header_bytes: int = Field(
+        16_384,
+        ge=1024,
+        le=2**18,
+        description="Address and headers of a request, in bytes; a token may take half of it. One more gets 431",
+    )
+    read_timeout_seconds: float = Field(
+        20.0,
+        gt=0,
+        description="Until when a request has to be complete after its first byte, in seconds; most are one packet, so "
+        "this is for the worst of networks. Then 408",
+    )
+    idle_timeout_seconds: int = Field(
+        120,
+        gt=0,
+        description="How long a connection stays open without a request, or while its client does not read the answer, "
+        "in seconds; longer than proxies keep theirs (nginx: 60 s), or a request may meet the closing",
+    )
+    requests_per_second: int = Field(
+        2000,
+        gt=0,
+        description="Requests of one caller (without authentication: of one address) in a second, except `/health` and "
+        "`/ready`; a pipeline sends hundreds. The next gets 429",
     )
     max_pending_jobs: int | None = Field(
         None,
@@ -162,6 +209,17 @@ class Settings(BaseSettings):
     def _check_mqtt(self) -> "Settings":
         if self.mqtt_broker and not (self.mqtt_user and self.mqtt_password):
             raise ValueError("mqtt_broker needs mqtt_user and mqtt_password: set MQTT_USER and MQTT_PASSWORD")
+        return self
+
+    @model_validator(mode="after")
+    def _check_listener(self) -> "Settings":
+        if self.socket_path and (given := self.model_fields_set & {"host", "port", "trusted_proxies"}):
+            raise ValueError(
+                f"socket_path takes the place of {' and '.join(sorted(given))}: leave out one or the other"
+            )
+        busy_max = self.threads + self.max_waiting_clients
+        if self.max_connections <= busy_max:
+            raise ValueError(f"max_connections has to be above threads + max_waiting_clients, which is {busy_max}")
         return self
 
     @classmethod

@@ -1,0 +1,135 @@
+"""Where the service listens: on an address and port or on a unix socket, with its limits and enough descriptors."""
+
+import resource
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+from waitress.adjustments import Adjustments
+from waitress.server import MultiSocketServer
+from waitress.task import ThreadedTaskDispatcher
+
+from bridge.listeners import ACCEPTS_AT_ONCE, TcpListener, UnixListener
+from bridge.proxies import behind_proxies
+from bridge.settings import Settings, SettingsError
+
+# Less than this leaves when the answer is complete: head and body in one piece, a quarter less CPU a request.
+SEND_BYTES = 16 * 1024
+# How much of an answer waits for its client to read on; waitress's 16 MiB of each would be much, and beyond 1 MiB it
+# would write them to a temporary file.
+UNSENT_MAX_BYTES = 512 * 1024
+BACKLOG = 4096  # newcomers beyond it try again after a second; the kernel cuts it to net.core.somaxconn
+MAINTENANCE_SECONDS = 1  # how exact the timeouts are
+SOCKET_MODE = 0o660  # a proxy in the group may connect
+UNIX_PEER = "localhost"  # what waitress says of who comes by a unix socket
+OTHER_DESCRIPTORS = 256  # of workers, logs, libraries
+
+
+@contextmanager
+def listening(
+    app: WSGIApplication, settings: Settings, threads: int, connections: dict[int, Any]
+) -> Iterator[MultiSocketServer]:
+    """A server that `run()` makes answer; `connections` are kept in there, by descriptor.
+
+    Raises `SettingsError` where it cannot listen.
+    """
+    _allow_descriptors(settings.max_connections + ACCEPTS_AT_ONCE + threads + OTHER_DESCRIPTORS)
+    try:
+        limits = _limits(settings)
+    except ValueError:
+        raise SettingsError(f"host, port: {settings.host}:{settings.port} is no address to listen on") from None
+    dispatcher = ThreadedTaskDispatcher()
+    dispatcher.set_thread_count(threads)
+    options: dict[str, Any] = {
+        "map": connections,
+        "dispatcher": dispatcher,
+        "adj": limits,
+        "read_timeout_seconds": settings.read_timeout_seconds,
+    }
+    server = MultiSocketServer(connections, limits, [], dispatcher)
+    if settings.socket_path is not None:
+        unix_socket = _bound(settings.socket_path)
+        app = behind_proxies(app, {UNIX_PEER})
+        UnixListener(app, _sock=unix_socket, bind_socket=False, **options)
+    else:
+        app = behind_proxies(app, {str(address) for address in settings.trusted_proxies})
+        for place in limits.listen:
+            try:
+                TcpListener(app, sockinfo=place, **options)
+            except OSError as error:
+                raise SettingsError(f"host, port: cannot listen on {settings.host}:{settings.port}: {error}") from None
+    try:
+        yield server
+    finally:
+        if settings.socket_path is not None:
+            settings.socket_path.unlink(missing_ok=True)
+
+
+def where(settings: Settings) -> dict[str, Any]:
+    """Where it listens, for the log."""
+    if settings.socket_path is not None:
+        return {"socket_path": str(settings.socket_path)}
+    return {"host": settings.host, "port": settings.port}
+
+
+def _limits(settings: Settings) -> Adjustments:
+    limits = Adjustments(
+        **({} if settings.socket_path else {"host": settings.host, "port": settings.port}),
+        ident="tsm-slurm-bridge",
+        backlog=BACKLOG,
+        connection_limit=settings.max_connections + ACCEPTS_AT_ONCE,
+        channel_timeout=settings.idle_timeout_seconds,
+        cleanup_interval=MAINTENANCE_SECONDS,
+        max_request_body_size=settings.max_body_bytes + 1,  # waitress refuses what has as many
+        max_request_header_size=settings.max_header_bytes + 1,
+        clear_untrusted_proxy_headers=False,  # `behind_proxies` does
+        outbuf_high_watermark=UNSENT_MAX_BYTES,
+        asyncore_use_poll=True,  # select() knows no descriptor above 1023
+    )
+    limits.send_bytes = SEND_BYTES  # as an argument it warns that a later waitress will not need it
+    return limits
+
+
+def _allow_descriptors(count: int) -> None:
+    """Shells and systemd start programs with 1024, and with leave to take more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count:
+        raise SettingsError(
+            f"max_connections: {count} open files are needed, and {hard} allowed: "
+            "allow more (`LimitNOFILE=` of systemd, `ulimit -Hn`), or set it lower"
+        )
+    if soft < count:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+
+
+def _bound(path: Path) -> socket.socket:
+    """A socket at `path`, in place of that of a service that has died."""
+    _remove_stale(path)
+    unix_socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        unix_socket.bind(str(path))
+        path.chmod(SOCKET_MODE)  # nobody can connect before it listens
+    except OSError as error:
+        unix_socket.close()
+        raise SettingsError(f"socket_path: cannot listen on {path}: {error}") from None
+    return unix_socket
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise SettingsError(f"socket_path: {path} exists and is no socket: choose another path")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.connect(str(path))
+    except FileNotFoundError:
+        return
+    except ConnectionRefusedError:  # nobody listens
+        path.unlink()
+    except OSError as error:
+        raise SettingsError(f"socket_path: cannot listen on {path}: {error}") from None
+    else:
+        raise SettingsError(f"socket_path: another process listens on {path}: end that, or choose another path")
