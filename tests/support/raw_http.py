@@ -29,8 +29,12 @@ def connect(place: int | Path) -> socket.socket:
     if isinstance(place, int):
         return socket.create_connection(("127.0.0.1", place), timeout=TIMEOUT_SECONDS)
     connection = socket.socket(socket.AF_UNIX)
-    connection.settimeout(TIMEOUT_SECONDS)
-    connection.connect(str(place))
+    try:
+        connection.settimeout(TIMEOUT_SECONDS)
+        connection.connect(str(place))
+    except OSError:
+        connection.close()
+        raise
     return connection
 
 
