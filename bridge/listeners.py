@@ -1,48 +1,32 @@
-"""waitress's listeners, which stop accepting at a limit: ours make room for newcomers.
+"""waitress's server, which stops accepting at a limit: ours makes room for newcomers.
 
-Whoever has kept the service waiting longest gives way. A client that opens connections and never completes a request
-(slowloris) so loses its own, and nobody else's request.
+Whoever has kept the service waiting longest for a request gives way; first those that have never completed one, as
+long as they hold more than half of the places. A client that only opens connections, or sends its requests a byte a
+second (slowloris), so closes its own, and a pipeline's stay open.
 """
 
 import heapq
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from waitress.server import BaseWSGIServer, TcpWSGIServer, UnixWSGIServer
+from waitress import wasyncore
+from waitress.server import BaseWSGIServer, MultiSocketServer, TcpWSGIServer, UnixWSGIServer
 
 from bridge.transport import ProblemChannel
 
 # waitress accepts one in each turn of its loop, which takes a millisecond with a thousand connections: newcomers would
 # queue for a second behind a thousand others.
 ACCEPTS_AT_ONCE = 64
+CHECK_SECONDS = 1.0  # how exact the timeouts are
 
 
 class Listener(BaseWSGIServer):
-    """Accepts connections, and closes those that take too long or whose place is needed.
+    """Accepts connections. Beyond `adj.connection_limit` it leaves newcomers in the backlog."""
 
-    All listeners of a service have the same `map`, from descriptor to connection. Beyond `adj.connection_limit`, which
-    is only reached when every connection has a request that is being handled, newcomers are left in the backlog.
-    """
-
-    _map: dict[int, Any]  # this and the next are not, or not rightly, in waitress's stubs
-    active_channels: Any
+    _map: dict[int, Any]  # in no stub
     channel_class = ProblemChannel
-
-    def __init__(self, *arguments: Any, read_timeout_seconds: float, **options: Any) -> None:
-        self._read_timeout_seconds = read_timeout_seconds
-        super().__init__(*arguments, **options)
-
-    def readable(self) -> bool:
-        """Called once in each turn of the loop, before it looks who has sent something.
-
-        Nothing is closed later in the turn: a newcomer could get the same descriptor, and be taken for who had it.
-        """
-        surplus = len(self._map) + ACCEPTS_AT_ONCE - self.adj.connection_limit
-        if surplus > 0:
-            waiting = [item for item in self._map.values() if isinstance(item, ProblemChannel) and item.is_waiting]
-            for channel in heapq.nsmallest(surplus, waiting, key=lambda channel: channel.waiting_since):
-                channel.handle_close()
-        return super().readable()
 
     def handle_accept(self) -> None:
         """Let in all who are there, up to a number."""
@@ -53,10 +37,7 @@ class Listener(BaseWSGIServer):
                 break
 
     def maintenance(self, _now: float) -> None:
-        """Called every `adj.cleanup_interval` seconds. waitress's own takes every byte for a sign of life."""
-        now = time.time()
-        for channel in list(self.active_channels.values()):
-            channel.enforce_timeouts(now, self._read_timeout_seconds, self.adj.channel_timeout)
+        """`Server` does it; waitress's own takes every byte for a sign of life."""
 
 
 class TcpListener(Listener, TcpWSGIServer):
@@ -65,3 +46,56 @@ class TcpListener(Listener, TcpWSGIServer):
 
 class UnixListener(Listener, UnixWSGIServer):
     """On a unix socket."""
+
+    effective_port: str  # waitress's name for its path
+
+    def close(self) -> None:
+        """Stop listening, and take the socket out of its folder."""
+        super().close()
+        Path(self.effective_port).unlink(missing_ok=True)
+
+
+class Server(MultiSocketServer):
+    """Runs the loop of all listeners, and closes connections that take too long or whose place is needed.
+
+    It does so between the loop's turns. Within a turn a newcomer could get the descriptor of one that was closed, and
+    the events that were meant for that.
+    """
+
+    map: dict[int, Any]  # from descriptor to connection, listeners among them
+
+    def __init__(self, *arguments: Any, max_connections: int, read_timeout_seconds: float) -> None:
+        super().__init__(*arguments)
+        self._max_connections = max_connections
+        self._read_timeout_seconds = read_timeout_seconds
+
+    def run(self) -> None:
+        """Serve until something in the loop raises `SystemExit`, as a signal handler does."""
+        next_check = 0.0
+        with suppress(SystemExit):
+            while self.map:
+                self._make_room()
+                if (now := time.time()) >= next_check:
+                    self._enforce_timeouts(now)
+                    next_check = now + CHECK_SECONDS
+                wasyncore.loop(CHECK_SECONDS, use_poll=True, map=self.map, count=1)  # select() ends at descriptor 1023
+
+    def _channels(self) -> list[ProblemChannel]:
+        return [item for item in self.map.values() if isinstance(item, ProblemChannel)]
+
+    def _make_room(self) -> None:
+        """Close as many as there are too many; where all are busy, the listeners stop soon."""
+        if len(self.map) <= self._max_connections:
+            return
+        channels = self._channels()
+        surplus = len(channels) - self._max_connections
+        waiting = [channel for channel in channels if channel.is_waiting]
+        strangers = [channel for channel in waiting if not channel.was_answered]
+        if len(strangers) > self._max_connections // 2:
+            waiting = strangers
+        for channel in heapq.nsmallest(surplus, waiting, key=lambda channel: channel.waiting_since):
+            channel.handle_close()
+
+    def _enforce_timeouts(self, now: float) -> None:
+        for channel in self._channels():
+            channel.enforce_timeouts(now, self._read_timeout_seconds, self.adj.channel_timeout)

@@ -10,10 +10,9 @@ from typing import Any
 from wsgiref.types import WSGIApplication
 
 from waitress.adjustments import Adjustments
-from waitress.server import MultiSocketServer
 from waitress.task import ThreadedTaskDispatcher
 
-from bridge.listeners import ACCEPTS_AT_ONCE, TcpListener, UnixListener
+from bridge.listeners import ACCEPTS_AT_ONCE, Server, TcpListener, UnixListener
 from bridge.proxies import behind_proxies
 from bridge.settings import Settings, SettingsError
 
@@ -23,16 +22,13 @@ SEND_BYTES = 16 * 1024
 # would write them to a temporary file.
 UNSENT_MAX_BYTES = 512 * 1024
 BACKLOG = 4096  # newcomers beyond it try again after a second; the kernel cuts it to net.core.somaxconn
-MAINTENANCE_SECONDS = 1  # how exact the timeouts are
 SOCKET_MODE = 0o660  # a proxy in the group may connect
 UNIX_PEER = "localhost"  # what waitress says of who comes by a unix socket
 OTHER_DESCRIPTORS = 256  # of workers, logs, libraries
 
 
 @contextmanager
-def listening(
-    app: WSGIApplication, settings: Settings, threads: int, connections: dict[int, Any]
-) -> Iterator[MultiSocketServer]:
+def listening(app: WSGIApplication, settings: Settings, threads: int, connections: dict[int, Any]) -> Iterator[Server]:
     """A server that `run()` makes answer; `connections` are kept in there, by descriptor.
 
     Raises `SettingsError` where it cannot listen.
@@ -44,29 +40,33 @@ def listening(
         raise SettingsError(f"host, port: {settings.host}:{settings.port} is no address to listen on") from None
     dispatcher = ThreadedTaskDispatcher()
     dispatcher.set_thread_count(threads)
-    options: dict[str, Any] = {
-        "map": connections,
-        "dispatcher": dispatcher,
-        "adj": limits,
-        "read_timeout_seconds": settings.read_timeout_seconds,
-    }
-    server = MultiSocketServer(connections, limits, [], dispatcher)
-    if settings.socket_path is not None:
-        unix_socket = _bound(settings.socket_path)
-        app = behind_proxies(app, {UNIX_PEER})
-        UnixListener(app, _sock=unix_socket, bind_socket=False, **options)
-    else:
-        app = behind_proxies(app, {str(address) for address in settings.trusted_proxies})
-        for place in limits.listen:
-            try:
-                TcpListener(app, sockinfo=place, **options)
-            except OSError as error:
-                raise SettingsError(f"host, port: cannot listen on {settings.host}:{settings.port}: {error}") from None
+    options: dict[str, Any] = {"map": connections, "dispatcher": dispatcher, "adj": limits}
+    server = Server(
+        connections,
+        limits,
+        [],
+        dispatcher,
+        max_connections=settings.max_connections,
+        read_timeout_seconds=settings.read_timeout_seconds,
+    )
     try:
+        _open_listeners(app, settings, options)
         yield server
     finally:
-        if settings.socket_path is not None:
-            settings.socket_path.unlink(missing_ok=True)
+        server.close()
+
+
+def _open_listeners(app: WSGIApplication, settings: Settings, options: dict[str, Any]) -> None:
+    if settings.socket_path is not None:
+        unix_socket = _bound(settings.socket_path)
+        UnixListener(behind_proxies(app, {UNIX_PEER}), _sock=unix_socket, bind_socket=False, **options)
+        return
+    app = behind_proxies(app, {str(address) for address in settings.trusted_proxies})
+    for place in options["adj"].listen:  # a name may have several addresses
+        try:
+            TcpListener(app, sockinfo=place, **options)
+        except OSError as error:
+            raise SettingsError(f"host, port: cannot listen on {settings.host}:{settings.port}: {error}") from None
 
 
 def where(settings: Settings) -> dict[str, Any]:
@@ -81,14 +81,12 @@ def _limits(settings: Settings) -> Adjustments:
         **({} if settings.socket_path else {"host": settings.host, "port": settings.port}),
         ident="tsm-slurm-bridge",
         backlog=BACKLOG,
-        connection_limit=settings.max_connections + ACCEPTS_AT_ONCE,
+        connection_limit=settings.max_connections + ACCEPTS_AT_ONCE,  # of waitress, which then stops accepting
         channel_timeout=settings.idle_timeout_seconds,
-        cleanup_interval=MAINTENANCE_SECONDS,
         max_request_body_size=settings.max_body_bytes + 1,  # waitress refuses what has as many
         max_request_header_size=settings.max_header_bytes + 1,
         clear_untrusted_proxy_headers=False,  # `behind_proxies` does
         outbuf_high_watermark=UNSENT_MAX_BYTES,
-        asyncore_use_poll=True,  # select() knows no descriptor above 1023
     )
     limits.send_bytes = SEND_BYTES  # as an argument it warns that a later waitress will not need it
     return limits

@@ -103,6 +103,7 @@ class ProblemChannel(HTTPChannel):
     _flush_some: Any
 
     error_task_class = ProblemTask
+    was_answered = False  # before, to any request
     is_refused = False  # the rest of its input is of no interest
     discards_until: float | None = None  # the refusal has left; what still comes in is thrown away
     discarded_bytes = 0
@@ -121,6 +122,7 @@ class ProblemChannel(HTTPChannel):
         """Handle a request, in a thread."""
         super().service()
         self.waiting_since = time.time()
+        self.was_answered = True
 
     def received(self, data: bytes) -> bool:
         """Take what has been read."""

@@ -68,7 +68,6 @@ def running(app: Application, **changes: Any) -> Iterator[int]:
         app.released.set()
         next(iter(connections.values())).pull_trigger(lambda: wasyncore.close_all(connections))
         thread.join()
-        server.task_dispatcher.shutdown()
 
 
 @pytest.fixture
@@ -291,6 +290,30 @@ def test_newcomers_take_the_place_of_who_has_waited_longest(app: Application) ->
         wait_until(lambda: sum(map(is_closed, idle)) >= 30 - SMALL["max_connections"], "the first are closed")
         assert all(map(is_closed, idle[:20]))
         assert not is_closed(idle[-1])
+
+
+def test_a_client_that_was_served_before_keeps_its_place_among_strangers(app: Application) -> None:
+    with running(app, **SMALL) as port, ExitStack() as stack:
+        known = stack.enter_context(connect(port))
+        known.sendall(GET)
+        assert read_answer(known).status == 200
+        strangers = [stack.enter_context(connect(port)) for _ in range(50)]
+        wait_until(lambda: is_closed(strangers[0]), "the first stranger is closed")
+        known.sendall(GET)
+        assert read_answer(known).status == 200
+
+
+def test_those_that_were_served_before_do_not_fill_all_places(app: Application) -> None:
+    with running(app, **SMALL) as port, ExitStack() as stack:
+        known = [stack.enter_context(connect(port)) for _ in range(SMALL["max_connections"])]
+        for connection in known:
+            connection.sendall(GET)
+            assert read_answer(connection).status == 200
+        strangers = [stack.enter_context(connect(port)) for _ in range(2)]
+        wait_until(lambda: is_closed(known[1]), "those that were served first are closed")
+        for connection in strangers:
+            connection.sendall(GET)
+            assert read_answer(connection).status == 200
 
 
 def test_who_is_being_answered_keeps_the_place(app: Application) -> None:
