@@ -94,7 +94,10 @@ def _limits(settings: Settings) -> Adjustments:
 
 def _allow_descriptors(count: int) -> None:
     """Shells and systemd start programs with 1024, and with leave to take more."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    except PermissionError:  # a sandbox (systemd's @resources) may forbid to ask; then whoever made it has set it
+        return
     if hard != resource.RLIM_INFINITY and hard < count:
         raise SettingsError(
             f"max_connections: {count} open files are needed, and {hard} allowed: "

@@ -130,6 +130,17 @@ def test_too_few_descriptors_are_told_at_the_start(app: Application, monkeypatch
         pass
 
 
+def test_a_sandbox_that_forbids_to_ask_for_them_is_no_obstacle(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(_which: int) -> tuple[int, int]:
+        raise PermissionError
+
+    monkeypatch.setattr(resource, "getrlimit", forbidden)
+    with running(app) as port:
+        assert ask(port, GET).status == 200
+
+
 # Proxies
 
 
