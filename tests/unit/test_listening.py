@@ -264,6 +264,17 @@ def test_the_time_of_a_request_begins_with_its_first_byte(app: Application) -> N
             assert read_answer(connection).status == 200
 
 
+def test_the_time_of_a_request_does_not_count_that_of_the_one_before(app: Application) -> None:
+    with running(app, read_timeout_seconds=1) as port, connect(port) as connection:
+        connection.sendall(request("GET", "/slow", {"Host": "h"}) + GET[:10])
+        time.sleep(2.5)
+        app.released.set()
+        assert read_answer(connection).status == 200
+        time.sleep(0.1)
+        connection.sendall(GET[10:])
+        assert read_answer(connection).status == 200
+
+
 def test_an_idle_connection_is_closed(app: Application) -> None:
     with running(app, idle_timeout_seconds=1) as port, connect(port) as connection:
         connection.sendall(GET)
@@ -340,7 +351,7 @@ def test_who_is_being_answered_keeps_the_place(app: Application) -> None:
 
 def test_a_crowd_is_let_in(app: Application) -> None:
     with running(app) as port, ExitStack() as stack:
-        crowd = [stack.enter_context(connect(port)) for _ in range(300)]
+        crowd = [stack.enter_context(connect(port)) for _ in range(600)]
         for connection in crowd:
             connection.sendall(GET)
         assert all(read_answer(connection).status == 200 for connection in crowd)
