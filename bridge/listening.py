@@ -1,8 +1,8 @@
 """Where the service listens: on an address and port or on a unix socket, with its limits and enough descriptors."""
 
+import os
 import resource
 import socket
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,28 +109,29 @@ def _allow_descriptors(count: int) -> None:
 
 def _bound(path: Path) -> socket.socket:
     """A socket at `path`, in place of that of a service that has died."""
-    _remove_stale(path)
-    unix_socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        unix_socket.bind(str(path))
-        path.chmod(SOCKET_MODE)  # nobody can connect before it listens
+        _remove_stale(path)
+        unix_socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            unix_socket.bind(str(path))
+            path.chmod(SOCKET_MODE)  # nobody can connect before it listens
+        except OSError:
+            unix_socket.close()
+            raise
     except OSError as error:
-        unix_socket.close()
         raise SettingsError(f"socket_path: cannot listen on {path}: {error}") from None
     return unix_socket
 
 
 def _remove_stale(path: Path) -> None:
-    try:
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise SettingsError(f"socket_path: {path} exists and is no socket: choose another path")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.connect(str(path))
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return
-    except ConnectionRefusedError:  # nobody listens
-        path.unlink()
-    except OSError as error:
-        raise SettingsError(f"socket_path: cannot listen on {path}: {error}") from None
-    else:
-        raise SettingsError(f"socket_path: another process listens on {path}: end that, or choose another path")
+    if not path.is_socket():
+        raise SettingsError(f"socket_path: {path} exists and is no socket: choose another path")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:  # nobody listens
+            path.unlink()
+            return
+    raise SettingsError(f"socket_path: another process listens on {path}: end that, or choose another path")

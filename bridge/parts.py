@@ -6,6 +6,7 @@ from bridge.admission import Admission
 from bridge.aftermath import Aftermath
 from bridge.archive import CALLERS_MAX, Archive
 from bridge.auth.callers import Verifier
+from bridge.auth.verifiers import verifiers_of
 from bridge.backlog import Backlog
 from bridge.cancellations import Cancellations
 from bridge.identity import Digests
@@ -44,7 +45,7 @@ class Parts:
 
     @classmethod
     def of(cls, settings: Settings, gateway: Gateway, secret: bytes) -> "Parts":
-        """Nothing of it runs yet. `secret` is for the digests of requests."""
+        """Nothing of it runs yet. `secret` is for the digests of requests. Raises what `verifiers_of` does."""
         board = Board(gateway, settings.max_waiting_clients)
         keys = KeysAtWork()
         aftermath = Aftermath(gateway, board, keys)
@@ -58,7 +59,7 @@ class Parts:
             inquiries=inquiries,
             cancellations=Cancellations(gateway, board, inquiries, aftermath),
             digests=Digests(secret),
-            verifiers=(),
+            verifiers=verifiers_of(settings),
             admission=Admission(waiting_max, "wait for Slurm"),
             readers=Admission(max(1, waiting_max // READERS_SHARE), "read the output of jobs"),
         )

@@ -13,6 +13,7 @@ from jinja2 import TemplateError
 from waitress.channel import HTTPChannel
 
 from bridge.app import create_app
+from bridge.auth.exposure import refuse_exposure
 from bridge.deadline import Deadline
 from bridge.identity import load_secret
 from bridge.listening import listening, where
@@ -23,7 +24,6 @@ from bridge.slurm.gateway import SlurmGateway
 
 log = logging.getLogger(__name__)
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 CHECK_PAUSE_SECONDS = 0.02  # while the last answers leave
 
 
@@ -31,6 +31,7 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises `SettingsError` where the settings do not let it start."""
     gateway = SlurmGateway(slurm_conf_path=settings.slurm_conf_path, workers=settings.workers)
     parts = Parts.of(settings, gateway, _load_secret(settings))
+    refuse_exposure(settings.host, parts.verifiers)
     try:
         app = create_app(settings, parts)
         gateway.start()
@@ -56,10 +57,6 @@ def _load_secret(settings: Settings) -> bytes:
 
 def _listen(app: falcon.App[falcon.Request, falcon.Response], settings: Settings, connections: dict[int, Any]) -> None:
     with listening(app, settings, thread_count(settings), connections) as server:
-        if settings.host not in LOOPBACK:
-            log.warning(
-                "everybody who can reach this address can submit jobs: it has to be closed to others by other means"
-            )
         log.info("listening", extra=where(settings))
         server.run()
     log.info("stopped")

@@ -9,7 +9,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -28,6 +28,8 @@ from pydantic_settings import SettingsError as SourceError
 PREFIX = "BRIDGE_"
 CONFIG_FILE_VARIABLE = "BRIDGE_CONFIG_FILE"
 
+_Model = TypeVar("_Model", bound=BaseSettings)
+
 
 class SettingsError(Exception):
     """The service cannot start with these settings; the message has a line for each, with its name and the fix."""
@@ -44,6 +46,12 @@ def _none_switches_off(value: Any) -> Any:
     return None if value in ("None", "") else value
 
 
+def _broker(address: str) -> str:
+    if not 0 < int(address.rpartition(":")[2]) <= 65535:
+        raise ValueError("its port must be 1 to 65535")
+    return address
+
+
 def _variables(environment: Mapping[str, str]) -> Mapping[str, str]:
     for name in environment:
         if not name.isidentifier() or name.startswith(("SLURM_", "TSM_")):
@@ -52,6 +60,7 @@ def _variables(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+MqttBroker = Annotated[str, Field(pattern=r"^\S+:[0-9]{1,5}$"), AfterValidator(_broker)]
 
 
 class KindSettings(BaseModel):
@@ -78,8 +87,8 @@ class KindSettings(BaseModel):
     )
 
 
-class Settings(BaseSettings):
-    """The settings of one running bridge."""
+class _FromSources(BaseSettings):
+    """Settings from the three sources of the module's first lines."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -91,10 +100,27 @@ class Settings(BaseSettings):
         populate_by_name=True,
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Strongest first."""
+        file = TomlConfigSettingsSource(settings_cls, os.environ.get(CONFIG_FILE_VARIABLE) or None)
+        return init_settings, env_settings, file
+
+
+class Settings(_FromSources):
+    """The settings of one running bridge."""
+
     parse: KindSettings = Field(description="Jobs of kind `parse`")
     qaqc: KindSettings = Field(description="Jobs of kind `qaqc`")
 
-    host: str = Field("127.0.0.1", description="Address to listen on; loopback, since nobody has to sign in")
+    host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only where callers need a token")
     port: int = Field(5000, gt=0, le=65535, description="Port to listen on; the one that existing clients know")
     socket_path: AbsolutePath | None = Field(
         None,
@@ -105,6 +131,11 @@ class Settings(BaseSettings):
         frozenset(),
         description="Addresses of proxies, as a list; the last address in their `X-Forwarded-For` is taken for the "
         "client's, and their `X-Forwarded-Proto` is believed; anybody else's is ignored",
+    )
+    token_file: AbsolutePath | None = Field(
+        None,
+        description="File with the digests of the tokens that callers need, kept by `slurm-bridge token`; left out, "
+        "nobody is asked for one",
     )
     threads: int = Field(
         100, gt=4, description="Requests handled at once; all but 4 may wait for Slurm, the next gets 503 `overloaded`"
@@ -195,10 +226,9 @@ class Settings(BaseSettings):
         frozenset({"http", "https"}), description="URI schemes a `source` may have; `file` would open the nodes' disks"
     )
     # These four keep the names without prefix that the service has always had.
-    mqtt_broker: Annotated[str | None, BeforeValidator(_none_switches_off)] = Field(
+    mqtt_broker: Annotated[MqttBroker | None, BeforeValidator(_none_switches_off)] = Field(
         None,
         validation_alias="mqtt_broker",
-        pattern=r"^\S+:[0-9]{1,5}$",
         description="`HOST:PORT` of the MQTT broker that jobs report to; `None` switches MQTT off",
     )
     mqtt_user: str | None = Field(None, validation_alias="mqtt_user", description="User at the MQTT broker")
@@ -222,18 +252,13 @@ class Settings(BaseSettings):
             raise ValueError(f"max_connections has to be above threads + max_waiting_clients, which is {busy_max}")
         return self
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The three sources of the module's first lines, strongest first."""
-        file = TomlConfigSettingsSource(settings_cls, os.environ.get(CONFIG_FILE_VARIABLE) or None)
-        return init_settings, env_settings, file
+
+class _TokenFileSetting(_FromSources):
+    """The setting `token_file` alone; the others are ignored."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+
+    token_file: AbsolutePath | None = None
 
 
 KINDS = tuple(name for name, field in Settings.model_fields.items() if field.annotation is KindSettings)
@@ -244,12 +269,26 @@ def load_settings(overrides: Mapping[str, Any]) -> Settings:
 
     Raises `SettingsError` that names each bad or unknown setting. It never shows a value: it may be a secret.
     """
+    _refuse_unknown_variables()
+    settings = _load(Settings, overrides)
+    _refuse_secrets_for_all()
+    return settings
+
+
+def load_token_file_setting() -> Path | None:
+    """The setting `token_file`, for a command that needs no other: those may be wrong or missing.
+
+    Raises `SettingsError` where it cannot be read.
+    """
+    return _load(_TokenFileSetting, {}).token_file
+
+
+def _load(model: type[_Model], overrides: Mapping[str, Any]) -> _Model:
     config_file = os.environ.get(CONFIG_FILE_VARIABLE)
     if config_file and not (Path(config_file).is_file() and os.access(config_file, os.R_OK)):
         raise SettingsError(f"{CONFIG_FILE_VARIABLE}: cannot read {config_file}")
-    _refuse_unknown_variables()
     try:
-        return Settings(**overrides)
+        return model(**overrides)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -257,6 +296,15 @@ def load_settings(overrides: Mapping[str, Any]) -> Settings:
     except SourceError as error:
         raise SettingsError(f"{error}: lists and tables are given as JSON") from None
     raise SettingsError("\n".join(_line(detail["loc"], detail["msg"]) for detail in details))
+
+
+def _refuse_secrets_for_all() -> None:
+    """A secret in a settings file that others than its owner may read is none."""
+    if not (config_file := os.environ.get(CONFIG_FILE_VARIABLE)) or not Path(config_file).stat().st_mode & 0o077:
+        return
+    for name in tomllib.loads(Path(config_file).read_text("utf-8")):
+        if SecretStr in get_args(Settings.model_fields[name].annotation):
+            raise SettingsError(f"{name}: others may read it in {config_file}: chmod 600 {config_file}")
 
 
 def _refuse_unknown_variables() -> None:

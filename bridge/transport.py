@@ -155,6 +155,7 @@ class ProblemChannel(HTTPChannel):
     def _refuse_late(self, detail: str) -> None:
         request: Any = self.request
         request.error = LateError(detail)
+        request.path = getattr(request, "path", "")  # waitress logs it where the client has gone
         with self.requests_lock:
             self.request = None
             self.requests.append(request)

@@ -44,6 +44,12 @@ class Guard:
         raise UnauthenticatedError("This token is none that the service knows.")
 
 
+def caller_name(request: falcon.Request) -> str | None:
+    """Who sends the request; `None` where the guard has not asked."""
+    caller: Caller | None = getattr(request.context, "caller", None)
+    return None if caller is None else caller.name
+
+
 def _offered_token(request: falcon.Request) -> str:
     scheme, _, token = (request.auth or "").partition(" ")
     slurm_token = request.get_header(SLURM_HEADER)

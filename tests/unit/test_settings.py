@@ -87,6 +87,9 @@ def test_mqtt_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, off: str) -> 
         pytest.param("BRIDGE_JOB_ENVIRONMENT", '{"SLURM_JWT": "canary"}', "SLURM_JWT is not a name", id="job-slurm"),
         pytest.param("BRIDGE_CONFIG_FILE", "/nowhere", "BRIDGE_CONFIG_FILE: cannot read /nowhere", id="no-file"),
         pytest.param("MQTT_BROKER", "canary", "mqtt_broker (or MQTT_BROKER in the environment)", id="broker-no-port"),
+        pytest.param("MQTT_BROKER", "canary:65536", "its port must be 1 to 65535", id="broker-port-range"),
+        pytest.param("MQTT_BROKER", "canary:0", "its port must be 1 to 65535", id="broker-port-0"),
+        pytest.param("BRIDGE_TOKEN_FILE", "canary/x", "must be an absolute path", id="relative-token-file"),
         pytest.param("MQTT_BROKER", "h:1", "set MQTT_USER and MQTT_PASSWORD", id="broker-without-user"),
     ],
 )
@@ -116,6 +119,29 @@ def test_bad_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, m
         load_settings({})
     assert message in str(caught.value)
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620], ids=oct)
+def test_a_secret_that_others_may_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
+    config_file(tmp_path, monkeypatch, 'mqtt_password = "canary"\n')
+    path = tmp_path / "config.toml"
+    path.chmod(mode)
+    with pytest.raises(SettingsError) as caught:
+        load_settings({})
+    assert str(caught.value) == f"mqtt_password: others may read it in {path}: chmod 600 {path}"
+
+
+def test_a_secret_in_a_file_of_ones_own_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config_file(tmp_path, monkeypatch, 'mqtt_password = "canary"\n')
+    (tmp_path / "config.toml").chmod(0o600)
+    assert load_settings({}).mqtt_password is not None
+
+
+def test_a_file_without_secrets_may_be_read_by_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config_file(tmp_path, monkeypatch, 'mqtt_user = "user"\n')
+    (tmp_path / "config.toml").chmod(0o644)
+    monkeypatch.setenv("MQTT_PASSWORD", "canary")
+    assert load_settings({}).mqtt_user == "user"
 
 
 def test_the_extractor_has_to_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
