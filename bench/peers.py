@@ -56,6 +56,7 @@ def bridge_environment(slurm: PrivateSlurm, folder: Path) -> dict[str, str]:
     return {
         **slurm.environment,
         "BRIDGE_OUTPUT_FOLDER": str(owned_folder(folder / "output")),
+        "BRIDGE_REQUESTS_PER_SECOND": "1000000",  # one address sends them all
         **of_each_kind("extractor_command", json.dumps(EXTRACTOR_COMMAND)),
     }
 

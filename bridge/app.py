@@ -12,6 +12,7 @@ from bridge.masking import Masker
 from bridge.middleware import RequestLog
 from bridge.parts import Parts
 from bridge.problems import PROBLEM_MEDIA_TYPE, answer_bridge_error, answer_bug, answer_falcon_error
+from bridge.rates import RateLimit
 from bridge.requests import ParseRequest, QaqcRequest, RequestRules
 from bridge.resources.health import HealthResource, ReadyResource
 from bridge.resources.jobs import JobListResource, JobQueryResource, JobResource
@@ -40,6 +41,7 @@ def create_app(settings: Settings, parts: Parts) -> falcon.App[falcon.Request, f
     app = falcon.App()
     app.add_middleware(RequestLog())
     app.add_middleware(Guard(parts.verifiers, timeout_seconds))
+    app.add_middleware(RateLimit(settings.requests_per_second))
     for media_type in (falcon.MEDIA_JSON, PROBLEM_MEDIA_TYPE):
         app.resp_options.media_handlers[media_type] = falcon.media.JSONHandler(dumps=to_json)
     app.add_error_handler(Exception, answer_bug)

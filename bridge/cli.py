@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bridge.auth.token_file import TokenFileError
-from bridge.settings import CONFIG_FILE_VARIABLE, SettingsError, load_settings
+from bridge.settings import CONFIG_FILE_VARIABLE, SettingsError
+from bridge.settings_loading import load_settings
 from bridge.token_commands import add_token_parser
 
 EXIT_REFUSED = 2

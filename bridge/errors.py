@@ -84,6 +84,13 @@ class MethodNotAllowedError(BridgeError):
     status, type, title = 405, "method-not-allowed", "Method not allowed"
 
 
+class RequestTimeoutError(BridgeError):
+    """The request was not complete in time."""
+
+    status, type, title = 408, "request-timeout", "Request timeout"
+    retryable, retry_after_seconds = True, 1
+
+
 class AlreadyFinishedError(BridgeError):
     """The job cannot be cancelled any more."""
 
@@ -91,7 +98,7 @@ class AlreadyFinishedError(BridgeError):
 
 
 class BodyTooLargeError(BridgeError):
-    """The body is larger than the route takes."""
+    """The body is larger than the service takes."""
 
     status, type, title = 413, "body-too-large", "Body too large"
 
@@ -133,6 +140,18 @@ class TooManyRequestsError(BridgeError):
 
     status, type, title = 429, "too-many-requests", "Too many requests"
     retryable, retry_after_seconds = True, 30
+
+
+class RateLimitedError(TooManyRequestsError):
+    """This client sends more requests than one may."""
+
+    retry_after_seconds = 1
+
+
+class HeadTooLargeError(BridgeError):
+    """Address and headers are larger than the service takes."""
+
+    status, type, title = 431, "head-too-large", "Request head too large"
 
 
 class InternalError(BridgeError):

@@ -16,14 +16,17 @@ ROUTINE = ("GET", "HEAD")  # asked again and again, by monitors and by clients t
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
+def request_id_for(offered: str | None) -> str:
+    """The id of a request: the client's own (`X-Request-ID`) if it is a sane one."""
+    return offered if offered is not None and _SANE_REQUEST_ID.fullmatch(offered) else secrets.token_hex(16)
+
+
 class RequestLog:
     """Falcon middleware. Keeps the client's `X-Request-ID` if it is a sane one; every answer carries it."""
 
     def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
         """Give the request its id."""
-        offered = request.get_header("X-Request-ID")
-        sane = offered is not None and _SANE_REQUEST_ID.fullmatch(offered)
-        request.context.request_id = offered if sane else secrets.token_hex(16)
+        request.context.request_id = request_id_for(request.get_header("X-Request-ID"))
         request.context.started_at = time.perf_counter()
         request_id_var.set(request.context.request_id)
         response.set_header("X-Request-ID", request.context.request_id)

@@ -11,32 +11,21 @@ from typing import Any
 import falcon
 from jinja2 import TemplateError
 from waitress.channel import HTTPChannel
-from waitress.server import BaseWSGIServer, create_server
 
 from bridge.app import create_app
 from bridge.auth.controller_check import require_cluster_tokens
 from bridge.auth.exposure import refuse_exposure
 from bridge.deadline import Deadline
 from bridge.identity import load_secret
+from bridge.listening import listening, where
 from bridge.parts import Parts, thread_count
 from bridge.settings import Settings, SettingsError
 from bridge.slurm.errors import WorkerUnavailableError
 from bridge.slurm.gateway import SlurmGateway
-from bridge.transport import ProblemChannel
 
 log = logging.getLogger(__name__)
 
 CHECK_PAUSE_SECONDS = 0.02  # while the last answers leave
-
-# Bodies above this are cut off by waitress itself. Those below it and too large for a route are read to their end, so
-# that the client gets to read the answer that says so.
-TRANSPORT_MAX_BODY_BYTES = 8 * 1024 * 1024
-# Less than this leaves when the answer is complete: head and body in one piece, a quarter less CPU a request.
-SEND_BYTES = 16 * 1024
-# How much of an answer waits for its client to read on; waitress's 16 MiB of each would be much, and beyond 1 MiB it
-# would write them to a temporary file.
-UNSENT_MAX_BYTES = 512 * 1024
-CONNECTIONS_MAX = 1000  # pipelines keep theirs open; an idle one costs a descriptor and some kB
 
 
 def serve(settings: Settings) -> None:
@@ -70,26 +59,9 @@ def _load_secret(settings: Settings) -> bytes:
 
 
 def _listen(app: falcon.App[falcon.Request, falcon.Response], settings: Settings, connections: dict[int, Any]) -> None:
-    listener: Any = BaseWSGIServer  # its channel_class is in no stub
-    listener.channel_class = ProblemChannel  # of every one: a host may have several addresses
-    try:
-        server = create_server(
-            app,
-            map=connections,
-            host=settings.host,
-            port=settings.port,
-            threads=thread_count(settings),
-            ident="tsm-slurm-bridge",
-            max_request_body_size=TRANSPORT_MAX_BODY_BYTES,
-            connection_limit=CONNECTIONS_MAX + settings.max_waiting_clients,
-            send_bytes=SEND_BYTES,
-            outbuf_high_watermark=UNSENT_MAX_BYTES,
-            asyncore_use_poll=True,  # select() knows no descriptor above 1023
-        )
-    except (OSError, ValueError) as error:  # ValueError: no such host
-        raise SettingsError(f"host, port: cannot listen on {settings.host}:{settings.port}: {error}") from None
-    log.info("listening", extra={"host": settings.host, "port": settings.port})
-    server.run()
+    with listening(app, settings, thread_count(settings), connections) as server:
+        log.info("listening", extra=where(settings))
+        server.run()
     log.info("stopped")
 
 

@@ -6,10 +6,9 @@ two underscores, `BRIDGE_PARSE__PARTITION`; lists and tables as JSON), from the 
 """
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -17,12 +16,11 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    IPvAnyAddress,
     SecretStr,
-    ValidationError,
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
-from pydantic_settings import SettingsError as SourceError
 
 from bridge.auth.settings import OidcSettings, SlurmTokenSettings
 from bridge.denied_hosts import DENIED_BY_DEFAULT
@@ -30,8 +28,6 @@ from bridge.setting_types import AbsolutePath, Hosts, SourceFolders
 
 PREFIX = "BRIDGE_"
 CONFIG_FILE_VARIABLE = "BRIDGE_CONFIG_FILE"
-
-_Model = TypeVar("_Model", bound=BaseSettings)
 
 
 class SettingsError(Exception):
@@ -84,7 +80,7 @@ class KindSettings(BaseModel):
     )
 
 
-class _FromSources(BaseSettings):
+class FromSources(BaseSettings):
     """Settings from the three sources of the module's first lines."""
 
     model_config = SettingsConfigDict(
@@ -111,7 +107,7 @@ class _FromSources(BaseSettings):
         return init_settings, env_settings, file
 
 
-class Settings(_FromSources):
+class Settings(FromSources):
     """The settings of one running bridge."""
 
     parse: KindSettings = Field(description="Jobs of kind `parse`")
@@ -119,6 +115,16 @@ class Settings(_FromSources):
 
     host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only where callers need a token")
     port: int = Field(5000, gt=0, le=65535, description="Port to listen on; the one that existing clients know")
+    socket_path: AbsolutePath | None = Field(
+        None,
+        description="Unix socket to listen on instead of `host` and `port`, for a proxy on this machine; its user has "
+        "to be in the group of the service's. Its `X-Forwarded-For` and `X-Forwarded-Proto` are believed",
+    )
+    trusted_proxies: frozenset[IPvAnyAddress] = Field(
+        frozenset(),
+        description="Addresses of proxies, as a list; the last address in their `X-Forwarded-For` is taken for the "
+        "client's, and their `X-Forwarded-Proto` is believed; anybody else's is ignored",
+    )
     token_file: AbsolutePath | None = Field(
         None,
         description="File with the digests of the tokens that callers need, kept by `slurm-bridge token`; left out, "
@@ -138,6 +144,42 @@ class Settings(_FromSources):
         le=4096,
         description="Requests that may wait for news of a job (`?wait=`) at once, each in a thread of its own; the "
         "next get what is known at once",
+    )
+    max_connections: int = Field(
+        1000,
+        le=10_000,
+        description="Connections open at once; to make room for the next, that one is closed on which no request has "
+        "come for longest. The loop looks at all of them each time: 1,000 take a millisecond",
+    )
+    max_body_bytes: int = Field(
+        65_536,
+        ge=1024,
+        le=2**24,
+        description="Body of a request, in bytes; 1000 ids or the longest URIs take a third of it. One more gets 413",
+    )
+    max_header_bytes: int = Field(
+        16_384,
+        ge=1024,
+        le=2**18,
+        description="Address and headers of a request, in bytes; a token may take half of it. One more gets 431",
+    )
+    read_timeout_seconds: float = Field(
+        20.0,
+        gt=0,
+        description="Until when a request has to be complete after its first byte, in seconds; most are one packet, so "
+        "this is for the worst of networks. Then 408",
+    )
+    idle_timeout_seconds: int = Field(
+        120,
+        gt=0,
+        description="How long a connection stays open without a request, or while its client does not read the answer, "
+        "in seconds; longer than proxies keep theirs (nginx: 60 s), or a request may meet the closing",
+    )
+    requests_per_second: int = Field(
+        2000,
+        gt=0,
+        description="Requests of one caller (without authentication: of one address) in a second, except `/health` and "
+        "`/ready`; a pipeline sends hundreds. The next gets 429",
     )
     max_pending_jobs: int | None = Field(
         None,
@@ -214,13 +256,16 @@ class Settings(_FromSources):
             raise ValueError("source_folders and the scheme `file` in source_schemes need each other: set both or none")
         return self
 
-
-class _TokenFileSetting(_FromSources):
-    """The setting `token_file` alone; the others are ignored."""
-
-    model_config = SettingsConfigDict(extra="ignore")
-
-    token_file: AbsolutePath | None = None
+    @model_validator(mode="after")
+    def _check_listener(self) -> "Settings":
+        if self.socket_path and (given := self.model_fields_set & {"host", "port", "trusted_proxies"}):
+            raise ValueError(
+                f"socket_path takes the place of {' and '.join(sorted(given))}: leave out one or the other"
+            )
+        busy_max = self.threads + self.max_waiting_clients
+        if self.max_connections <= busy_max:
+            raise ValueError(f"max_connections has to be above threads + max_waiting_clients, which is {busy_max}")
+        return self
 
 
 KINDS = tuple(name for name, field in Settings.model_fields.items() if field.annotation is KindSettings)
@@ -229,70 +274,3 @@ TABLES: Mapping[str, type[BaseModel]] = {
     "slurm_tokens": SlurmTokenSettings,
     "oidc": OidcSettings,
 }
-
-
-def load_settings(overrides: Mapping[str, Any]) -> Settings:
-    """The settings from all sources; `overrides` are those of the command line.
-
-    Raises `SettingsError` that names each bad or unknown setting. It never shows a value: it may be a secret.
-    """
-    _refuse_unknown_variables()
-    settings = _load(Settings, overrides)
-    _refuse_secrets_for_all()
-    return settings
-
-
-def load_token_file_setting() -> Path | None:
-    """The setting `token_file`, for a command that needs no other: those may be wrong or missing.
-
-    Raises `SettingsError` where it cannot be read.
-    """
-    return _load(_TokenFileSetting, {}).token_file
-
-
-def _load(model: type[_Model], overrides: Mapping[str, Any]) -> _Model:
-    config_file = os.environ.get(CONFIG_FILE_VARIABLE)
-    if config_file and not (Path(config_file).is_file() and os.access(config_file, os.R_OK)):
-        raise SettingsError(f"{CONFIG_FILE_VARIABLE}: cannot read {config_file}")
-    try:
-        return model(**overrides)
-    except ValidationError as error:
-        details = error.errors(include_url=False, include_context=False, include_input=False)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{config_file} is not TOML: {error}") from None
-    except SourceError as error:
-        raise SettingsError(f"{error}: lists and tables are given as JSON") from None
-    raise SettingsError("\n".join(_line(detail["loc"], detail["msg"]) for detail in details))
-
-
-def _refuse_secrets_for_all() -> None:
-    """A secret in a settings file that others than its owner may read is none."""
-    if not (config_file := os.environ.get(CONFIG_FILE_VARIABLE)) or not Path(config_file).stat().st_mode & 0o077:
-        return
-    for name in tomllib.loads(Path(config_file).read_text("utf-8")):
-        if SecretStr in get_args(Settings.model_fields[name].annotation):
-            raise SettingsError(f"{name}: others may read it in {config_file}: chmod 600 {config_file}")
-
-
-def _refuse_unknown_variables() -> None:
-    known = {(PREFIX + name).upper() for name in Settings.model_fields} | {CONFIG_FILE_VARIABLE}
-    known -= {f"{PREFIX}{name.upper()}" for name, field in Settings.model_fields.items() if field.validation_alias}
-    tables = tuple(f"{PREFIX}{table}__".upper() for table in TABLES)
-    for variable in os.environ:
-        name = variable.upper()
-        if name.startswith(PREFIX) and name not in known and not name.startswith(tables):
-            raise SettingsError(f"{variable}: no setting has this name; see the settings table of the README")
-
-
-def _line(location: tuple[int | str, ...], message: str) -> str:
-    text = message.removeprefix("Value error, ")
-    if not location:
-        return text
-    name = ".".join(str(part) for part in location)
-    field = Settings.model_fields.get(str(location[0]))
-    prefix = "" if field is None or field.validation_alias else PREFIX
-    setting = location[: 2 if location[0] in TABLES else 1]
-    variable = prefix + "__".join(map(str, setting)).upper()
-    if text == "Extra inputs are not permitted":
-        return f"{name}: no setting has this name; see the settings table of the README"
-    return f"{name} (or {variable} in the environment): {text}"

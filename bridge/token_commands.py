@@ -10,7 +10,8 @@ from typing import Any
 from bridge.auth.callers import Scope
 from bridge.auth.token_file import NAME_PATTERN, TokenEntry, TokenFile, TokenFileError
 from bridge.auth.tokens import digest_of, new_token, utc_now, utc_text
-from bridge.settings import SettingsError, load_token_file_setting
+from bridge.settings import SettingsError
+from bridge.settings_loading import load_token_file_setting
 
 UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 HEADINGS = ("NAME", "SCOPES", "CREATED", "EXPIRES", "STATE")

@@ -1,14 +1,44 @@
-"""waitress, told to answer in our words what it refuses by itself: bad HTTP, and bodies beyond its own limit."""
+"""A connection to waitress, told to answer in our words what it refuses by itself.
+
+That is bad HTTP, heads and bodies beyond the limits, and requests that do not get complete.
+"""
 
 import json
+import logging
+import socket
+import threading
+import time
 from typing import Any
-from uuid import uuid4
 
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask
+from waitress.utilities import Error
 
-from bridge.errors import BodyTooLargeError, BridgeError, InternalError, MalformedRequestError
+from bridge.errors import (
+    BodyTooLargeError,
+    BridgeError,
+    HeadTooLargeError,
+    InternalError,
+    MalformedRequestError,
+    RequestTimeoutError,
+)
+from bridge.middleware import request_id_for
 from bridge.problems import PROBLEM_MEDIA_TYPE, problem_document
+
+log = logging.getLogger(__name__)
+
+# A socket that is closed with input unread tells its client "connection reset", which may overtake the answer. So
+# what a refused client goes on sending is thrown away for a while (RFC 9112, section 9.6).
+DISCARD_SECONDS = 5.0
+DISCARD_MAX_BYTES = 8 * 1024 * 1024
+DISCARD_READ_BYTES = 64 * 1024
+
+
+class LateError(Error):
+    """As waitress's own errors, for a request that did not get complete in time."""
+
+    code = RequestTimeoutError.status
+    reason = RequestTimeoutError.title
 
 
 class ProblemTask(ErrorTask):
@@ -16,24 +46,137 @@ class ProblemTask(ErrorTask):
 
     def execute(self) -> None:
         """See the class."""
-        request: Any = self.request  # an HTTPRequestParser
-        error: BridgeError
-        if request.error.code >= InternalError.status:
-            error = InternalError("This is a bug in the bridge; the log holds its cause.")
-        elif request.error.code == BodyTooLargeError.status:
-            error = BodyTooLargeError("The body is larger than any address takes.")
-        else:
-            error = MalformedRequestError(f"This is not HTTP that the service reads: {request.error.body}.")
-        request_id = uuid4().hex
-        body = json.dumps(problem_document(error, request.path or "", request_id)).encode()
+        channel: Any = self.channel  # a ProblemChannel
+        request: Any = self.request  # an HTTPRequestParser, which has a path only if it got as far
+        path = getattr(request, "path", "")
+        error = _error_of(request.error, channel.adj)
+        request_id = request_id_for(request.headers.get("X_REQUEST_ID"))
+        log.info(
+            "refused",
+            extra={
+                "request_id": request_id,
+                "path": path,
+                "status": error.status,
+                "client": channel.addr[0],
+                "problem": error.type,
+                "detail": str(error),
+            },
+        )
+        body = json.dumps(problem_document(error, path, request_id)).encode()
         self.status = f"{error.status} {error.title}"
         self.response_headers = [("Content-Type", PROBLEM_MEDIA_TYPE), ("X-Request-ID", request_id)]
+        if error.retry_after_seconds is not None:
+            self.response_headers.append(("Retry-After", str(error.retry_after_seconds)))
         self.set_close_on_finish()
         self.content_length = len(body)
+        channel.is_refused = True
         self.write(body)
 
 
+def _error_of(error: Any, limits: Any) -> BridgeError:
+    """Ours for one of waitress's `utilities.Error`; `limits` are its Adjustments."""
+    match error.code:
+        case BodyTooLargeError.status:
+            return BodyTooLargeError(f"The body may have {limits.max_request_body_size - 1} bytes.")
+        case HeadTooLargeError.status:
+            return HeadTooLargeError(f"Address and headers may have {limits.max_request_header_size} bytes together.")
+        case RequestTimeoutError.status:
+            return RequestTimeoutError(error.body)
+        case InternalError.status:
+            return InternalError("This is a bug in the bridge; the log holds its cause.")
+        case _:
+            return MalformedRequestError(f"This is not HTTP that the service reads: {error.body}.")
+
+
 class ProblemChannel(HTTPChannel):
-    """A connection whose refusals are problems."""
+    """A connection whose refusals are problems, and that knows how long it has kept the service waiting.
+
+    Times are those of `time.time()`, as waitress's own.
+    """
+
+    # What waitress's stubs leave out, or do not tell in full.
+    requests: list[Any]
+    requests_lock: threading.Lock
+    server: Any
+    socket: Any
+    _flush_exception: Any
+    _flush_some: Any
 
     error_task_class = ProblemTask
+    was_answered = False  # before, to any request
+    is_refused = False  # the rest of its input is of no interest
+    discards_until: float | None = None  # the refusal has left; what still comes in is thrown away
+    discarded_bytes = 0
+    request_began_at = 0.0
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.waiting_since = self.creation_time  # when it was accepted, or its last request answered
+
+    @property
+    def is_waiting(self) -> bool:
+        """No request of it is being handled, and no answer is being sent."""
+        return not (self.requests or self.total_outbufs_len or self.close_when_flushed)
+
+    def service(self) -> None:
+        """Handle a request, in a thread."""
+        super().service()
+        self.waiting_since = time.time()
+        self.was_answered = True
+
+    def received(self, data: bytes) -> bool:
+        """Take what has been read."""
+        if self.request is None:
+            self.request_began_at = time.time()
+        return super().received(data)
+
+    def send_continue(self) -> None:
+        """Ask for the body; waitress itself would ask for that of a request which it has refused, too."""
+        request: Any = self.request
+        if request.error:
+            request.expect_continue = False
+        else:
+            super().send_continue()
+
+    def enforce_timeouts(self, now: float, read_timeout_seconds: float, idle_timeout_seconds: float) -> None:
+        """Refuse the request that does not get complete; close the connection where nothing at all happens."""
+        if self.discards_until is not None:
+            if now >= self.discards_until:
+                self.handle_close()
+        elif self.total_outbufs_len:  # its client does not read on; a thread may be waiting for that
+            if now - self.last_activity > idle_timeout_seconds:
+                self.handle_close()
+        elif self.is_waiting and self.request is not None:
+            if now - max(self.request_began_at, self.waiting_since) > read_timeout_seconds:
+                self._refuse_late(f"The request was not complete after {read_timeout_seconds:g} seconds.")
+        elif self.is_waiting and now - self.waiting_since > idle_timeout_seconds:
+            self.handle_close()
+
+    def _refuse_late(self, detail: str) -> None:
+        request: Any = self.request
+        request.error = LateError(detail)
+        request.path = getattr(request, "path", "")  # waitress logs it where the client has gone
+        with self.requests_lock:
+            self.request = None
+            self.requests.append(request)
+        self.server.add_task(self)
+
+    def handle_write(self) -> None:
+        """Send on; when a refusal has left, listen on instead of closing."""
+        if self.is_refused and self.close_when_flushed:
+            self._flush_exception(self._flush_some)
+            if not (self.total_outbufs_len or self.will_close):
+                self.close_when_flushed = False
+                self.discards_until = time.time() + DISCARD_SECONDS
+                self.socket.shutdown(socket.SHUT_WR)
+                return
+        super().handle_write()
+
+    def handle_read(self) -> None:
+        """Read on; waitress itself reads what is not refused."""
+        if self.discards_until is None:
+            super().handle_read()
+            return
+        self.discarded_bytes += len(self.recv(DISCARD_READ_BYTES))
+        if self.discarded_bytes > DISCARD_MAX_BYTES:
+            self.handle_close()

@@ -41,9 +41,8 @@ def slurm(shared_folder: Path) -> Iterator[PrivateSlurm]:
 def environment(slurm: PrivateSlurm, shared_folder: Path) -> dict[str, str]:
     program = shared_folder / "extractor.py"
     program.write_text(EXTRACTOR)
-    return service_environment(
-        slurm, shared_folder, ["/usr/bin/python3", str(program)], BRIDGE_QAQC__PARTITION="closed"
-    )
+    more = {"BRIDGE_QAQC__PARTITION": "closed", "BRIDGE_REQUESTS_PER_SECOND": "100000"}
+    return service_environment(slurm, shared_folder, ["/usr/bin/python3", str(program)], **more)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from typing import Any
 
 from tests.support.ports import free_port
 from tests.support.private_slurm import PrivateSlurm
+from tests.support.raw_http import ask, request
 from tests.support.samples import of_each_kind
 
 ROOT = Path(__file__).parents[2]
@@ -110,13 +111,16 @@ def start_bridge(
 ) -> Bridge:
     """The service on `port` or a free one, as the user that jobs belong to, with nothing but `environment` around it.
 
-    Its log goes to `folder`. `program` is the module to run: another one for a service that is changed for a test.
+    With BRIDGE_SOCKET_PATH in there it listens on that, and has no `url`. Its log goes to `folder`. `program` is the
+    module to run: another one for a service that is changed for a test.
     """
+    socket_path = environment.get("BRIDGE_SOCKET_PATH")
     port = port or free_port()
+    place = [] if socket_path else ["--port", str(port)]
     log_path = folder / "bridge.log"
     with log_path.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", program, "serve", "--port", str(port), *arguments],
+            [sys.executable, "-m", program, "serve", *place, *arguments],
             cwd=ROOT,
             env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **environment},
             user=SERVICE_USER,
@@ -125,8 +129,8 @@ def start_bridge(
             stdout=log,
             stderr=log,
         )
-    bridge = Bridge(f"http://127.0.0.1:{port}", process, log_path)
-    _wait_until_healthy(bridge)
+    bridge = Bridge("" if socket_path else f"http://127.0.0.1:{port}", process, log_path)
+    _wait_until_healthy(bridge, Path(socket_path) if socket_path else port)
     return bridge
 
 
@@ -177,11 +181,11 @@ def owned_folder(folder: Path) -> Path:
     return folder
 
 
-def _wait_until_healthy(bridge: Bridge) -> None:
+def _wait_until_healthy(bridge: Bridge, place: int | Path) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while True:
         try:
-            if bridge.get("/health").status == 200:
+            if ask(place, request("GET", "/health", {"Host": "localhost"})).status == 200:
                 return
         except OSError as error:
             last = str(error)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from bridge.settings import TABLES, Settings, SettingsError, load_settings
+from bridge.settings import TABLES, Settings, SettingsError
+from bridge.settings_loading import load_settings
 from tests.support.samples import of_each_kind
 
 COMMAND = '["/opt/python", "/opt/main.py"]'
@@ -78,6 +79,9 @@ def test_mqtt_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, off: str) -> 
         pytest.param("BRIDGE_PARSE__CPUS", "0", "parse.cpus (or BRIDGE_PARSE__CPUS in", id="cpus"),
         pytest.param("BRIDGE_PARSE__TIME_LIMIT_MINUTES", "-1", "BRIDGE_PARSE__TIME_LIMIT_MINUTES", id="time-limit"),
         pytest.param("BRIDGE_THREADS", "4", "threads (or BRIDGE_THREADS", id="threads"),
+        pytest.param("BRIDGE_SOCKET_PATH", "s", "socket_path (or BRIDGE_SOCKET_PATH", id="relative-socket"),
+        pytest.param("BRIDGE_TRUSTED_PROXIES", '["nginx"]', "trusted_proxies.", id="proxy-without-address"),
+        pytest.param("BRIDGE_MAX_CONNECTIONS", "300", "above threads + max_waiting_clients", id="few-connections"),
         pytest.param("BRIDGE_PARSE__MEMORY_MIB", str(2**40), "parse.memory_mib", id="more-than-slurm-can-count"),
         pytest.param("BRIDGE_CONFIG_FILE", "/etc", "BRIDGE_CONFIG_FILE: cannot read /etc", id="folder-for-file"),
         pytest.param("BRIDGE_OUTPUT_FOLDER", "canary/x", "must be an absolute path", id="relative"),
@@ -200,3 +204,19 @@ def test_every_setting_says_what_it_means() -> None:
     models: list[type[BaseModel]] = [Settings, *TABLES.values()]
     fields = [item for model in models for item in model.model_fields.items()]
     assert [name for name, field in fields if not field.description] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        pytest.param("BRIDGE_HOST", "127.0.0.1", id="host"),
+        pytest.param("BRIDGE_PORT", "5000", id="port"),
+        pytest.param("BRIDGE_TRUSTED_PROXIES", '["127.0.0.1"]', id="proxies"),
+    ],
+)
+def test_a_socket_and_what_it_takes_the_place_of(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv("BRIDGE_SOCKET_PATH", "/run/bridge.sock")
+    assert str(load_settings({}).socket_path) == "/run/bridge.sock"
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=f"socket_path takes the place of {name.removeprefix('BRIDGE_').lower()}"):
+        load_settings({})

@@ -1,0 +1,95 @@
+"""Clients that mean no good, each in a process of its own so that they cost the measuring one nothing."""
+
+import multiprocessing
+import resource
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.synchronize import Event
+
+from tests.support.raw_http import connect, request
+
+IDLE_CONNECTIONS = 10_000
+SLOW_CONNECTIONS = 200
+START_SECONDS = 60.0
+PAUSE_SECONDS = 0.02  # between two requests that are refused: they are to share two processors with everybody else
+HEADERS_OF_A_MIB = request("GET", "/health", {"X": "a" * 2**20})
+TEN_THOUSAND_HEADERS = request("GET", "/health", {f"X-{number}": "a" for number in range(10_000)})
+
+Abuse = Callable[[int, Event], None]  # of a port; the event is to be set when it is under way
+
+
+@contextmanager
+def abusing(abuse: Abuse, port: int) -> Iterator[None]:
+    """`abuse` goes on while this is entered."""
+    context = multiprocessing.get_context("spawn")
+    is_under_way = context.Event()
+    process = context.Process(target=abuse, args=(port, is_under_way))
+    process.start()
+    try:
+        assert is_under_way.wait(START_SECONDS), f"{abuse.__name__} does not get going"
+        yield
+        assert process.is_alive(), f"{abuse.__name__} has ended by itself"
+    finally:
+        process.kill()
+        process.join()
+
+
+def be_slow(port: int, is_under_way: Event) -> None:
+    """Requests on many connections, a byte a second each; whoever is thrown out comes again."""
+    connections = [connect(port) for _ in range(SLOW_CONNECTIONS)]
+    for connection in connections:
+        connection.sendall(b"GET /health HTTP/1.1\r\nX: ")
+    is_under_way.set()
+    while True:
+        for number, connection in enumerate(connections):
+            try:
+                connection.sendall(b"a")
+            except OSError:
+                connection.close()
+                connections[number] = connect(port)
+            time.sleep(1 / SLOW_CONNECTIONS)
+
+
+def be_idle(port: int, is_under_way: Event) -> None:
+    """Very many connections on which nothing is sent. It is under way before it has them all."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    is_under_way.set()
+    connections: list[socket.socket] = [connect(port) for _ in range(IDLE_CONNECTIONS)]
+    while connections:
+        time.sleep(1)
+
+
+def declare_much(port: int, is_under_way: Event) -> None:
+    """Bodies of 1 GiB, declared and sent."""
+    _repeat(port, is_under_way, request("POST", "/qaqc/run", {"Content-Length": 2**30}), bytes(2**16))
+
+
+def never_end(port: int, is_under_way: Event) -> None:
+    """Chunked bodies without an end."""
+    head = request("POST", "/qaqc/run", {"Transfer-Encoding": "chunked"})
+    _repeat(port, is_under_way, head, b"10000\r\n" + bytes(2**16) + b"\r\n")
+
+
+def send_headers(port: int, is_under_way: Event) -> None:
+    """Heads that are far too large."""
+    while True:
+        for head in (HEADERS_OF_A_MIB, TEN_THOUSAND_HEADERS):
+            _repeat_once(port, head, b"")
+            is_under_way.set()
+
+
+def _repeat(port: int, is_under_way: Event, head: bytes, more: bytes) -> None:
+    while True:
+        _repeat_once(port, head, more)
+        is_under_way.set()
+
+
+def _repeat_once(port: int, head: bytes, more: bytes) -> None:
+    with suppress(ConnectionError), connect(port) as connection:
+        connection.sendall(head)
+        while more:
+            connection.sendall(more)
+    time.sleep(PAUSE_SECONDS)

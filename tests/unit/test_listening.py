@@ -1,0 +1,360 @@
+"""Where the service listens, and its limits on connections and requests, on waitress itself."""
+
+import resource
+import select
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from waitress import wasyncore
+
+from bridge.listening import listening
+from bridge.settings import SettingsError
+from tests.support.ports import free_port
+from tests.support.raw_http import RawAnswer, ask, connect, is_closed, read_answer, request
+from tests.support.samples import settings
+from tests.support.waiting import wait_until
+
+SMALL: dict[str, Any] = {"threads": 5, "max_waiting_clients": 1, "max_connections": 10}
+GET = request("GET", "/", {"Host": "h"})
+LONG_ANSWER_BYTES = 32 * 1024 * 1024
+
+
+@dataclass
+class Application:
+    """Tells who asks; `/slow` waits until it is released, `/long` sends more than any buffer holds."""
+
+    released: threading.Event = field(default_factory=threading.Event)
+    entered: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    long_ones_ended: int = 0
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/long":
+            start_response("200 OK", [("Content-Length", str(LONG_ANSWER_BYTES))])
+            return self._long()
+        if environ["PATH_INFO"] == "/slow":
+            self.entered.release()
+            self.released.wait(20)
+        size = len(environ["wsgi.input"].read())
+        forwarded = [name for name in environ if "FORWARDED" in name]
+        answer = f"{environ['REMOTE_ADDR']} {environ['wsgi.url_scheme']} {size} {len(forwarded)}".encode()
+        start_response("200 OK", [("Content-Length", str(len(answer)))])
+        return [answer]
+
+    def _long(self) -> Iterator[bytes]:
+        try:
+            for _ in range(LONG_ANSWER_BYTES // 65_536):
+                yield bytes(65_536)
+        finally:
+            self.long_ones_ended += 1
+
+
+@contextmanager
+def running(app: Application, **changes: Any) -> Iterator[int]:
+    """The application behind our listeners, in a thread; yields its port."""
+    port = free_port()
+    connections: dict[int, Any] = {}
+    chosen = changes if "socket_path" in changes else {"port": port, **changes}
+    with listening(app, settings(**chosen), 5, connections) as server:
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        yield port
+        app.released.set()
+        next(iter(connections.values())).pull_trigger(lambda: wasyncore.close_all(connections))
+        thread.join()
+
+
+@pytest.fixture
+def app() -> Application:
+    return Application()
+
+
+# Sockets
+
+
+def test_a_unix_socket(app: Application, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with running(app, socket_path=path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        assert ask(path, GET).body == b"localhost http 0 0"
+        forwarded = {"Host": "h", "X-Forwarded-For": "192.0.2.66, 192.0.2.7", "X-Forwarded-Proto": "https"}
+        assert ask(path, request("GET", "/", forwarded)).body == b"192.0.2.7 https 0 2"
+    assert not path.exists()
+
+
+def test_the_socket_of_a_dead_service_is_replaced(app: Application, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    with running(app, socket_path=path):
+        assert ask(path, GET).status == 200
+
+
+def test_a_socket_on_which_somebody_listens_is_left_alone(app: Application, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with running(app, socket_path=path):
+        with pytest.raises(SettingsError, match="socket_path: another process listens"), running(app, socket_path=path):
+            pass
+        assert ask(path, GET).status == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        pytest.param("file", "is no socket", id="file"),
+        pytest.param("no-such-folder/s", "No such file", id="no-folder"),
+        pytest.param("x" * 200, "too long", id="too-long"),
+    ],
+)
+def test_paths_on_which_nobody_can_listen(app: Application, tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(SettingsError, match=f"^socket_path: .*{words}"), running(app, socket_path=tmp_path / name):
+        pass
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_port_that_is_taken(app: Application) -> None:
+    with running(app) as port, pytest.raises(SettingsError, match="host, port: cannot"), running(app, port=port):
+        pass
+
+
+def test_too_few_descriptors_are_told_at_the_start(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (256, 1024))
+    with pytest.raises(SettingsError, match="1325 open files are needed"), running(app):
+        pass
+
+
+def test_a_sandbox_that_forbids_to_ask_for_them_is_no_obstacle(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(_which: int) -> tuple[int, int]:
+        raise PermissionError
+
+    monkeypatch.setattr(resource, "getrlimit", forbidden)
+    with running(app) as port:
+        assert ask(port, GET).status == 200
+
+
+# Proxies
+
+
+@pytest.mark.parametrize(
+    ("trusted", "headers", "answer"),
+    [
+        pytest.param([], {"X-Forwarded-For": "192.0.2.7"}, "127.0.0.1 http 0 0", id="nobody-is-trusted"),
+        pytest.param(["192.0.2.1"], {"X-Forwarded-For": "192.0.2.7"}, "127.0.0.1 http 0 0", id="another-is"),
+        pytest.param(["127.0.0.1"], {"X-Forwarded-For": "192.0.2.7"}, "192.0.2.7 http 0 1", id="trusted"),
+        pytest.param(["127.0.0.1"], {"X-Forwarded-For": "10.0.0.1, 192.0.2.7"}, "192.0.2.7 http 0 1", id="last-hop"),
+        pytest.param(["127.0.0.1"], {"X-Forwarded-For": "2001:db8::7"}, "2001:db8::7 http 0 1", id="ipv6"),
+        pytest.param(["127.0.0.1"], {"X-Forwarded-Proto": "https"}, "127.0.0.1 https 0 1", id="scheme"),
+        pytest.param(["127.0.0.1"], {"Forwarded": "for=192.0.2.7"}, "127.0.0.1 http 0 0", id="other-header"),
+    ],
+)
+def test_whose_word_is_believed(app: Application, trusted: list[str], headers: dict[str, str], answer: str) -> None:
+    with running(app, trusted_proxies=trusted) as port:
+        assert ask(port, request("GET", "/", {"Host": "h", **headers})).body.decode() == answer
+
+
+# Sizes
+
+
+def post(size: int, **headers: str) -> bytes:
+    return request("POST", "/", {"Host": "h", "Content-Length": size, **headers})
+
+
+def assert_refused(answer: RawAnswer, status: int, problem_type: str) -> None:
+    assert (answer.status, answer.problem_type) == (status, problem_type)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["connection"] == "close"
+
+
+def test_a_body_of_just_the_limit(app: Application) -> None:
+    with running(app, max_body_bytes=2000) as port:
+        assert ask(port, post(2000) + bytes(2000)).body == b"127.0.0.1 http 2000 0"
+        assert_refused(ask(port, post(2001) + bytes(2001)), 413, "body-too-large")
+
+
+def test_a_declared_body_is_refused_before_it_comes(app: Application) -> None:
+    with running(app) as port:
+        answer = ask(port, request("POST", "/", {"Content-Length": 2**30, "X-Request-ID": "mine"}))
+    assert_refused(answer, 413, "body-too-large")
+    assert b"65536" in answer.body
+    assert answer.headers["x-request-id"] == "mine"
+
+
+def test_a_client_that_asks_first_is_not_told_to_go_on(app: Application) -> None:
+    with running(app) as port, connect(port) as connection:
+        connection.sendall(post(2**30, Expect="100-continue"))
+        assert read_answer(connection).status == 413
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(post(4 * 2**20), id="length"),
+        pytest.param(request("POST", "/", {"Transfer-Encoding": "chunked"}, b"400000\r\n"), id="chunked"),
+    ],
+)
+def test_who_sends_all_before_reading_gets_the_answer_too(app: Application, head: bytes) -> None:
+    with running(app) as port, connect(port) as connection:
+        connection.sendall(head)
+        for _ in range(64):
+            connection.sendall(bytes(2**16))
+            time.sleep(0.001)
+        assert_refused(read_answer(connection), 413, "body-too-large")
+
+
+def test_who_never_stops_sending_is_cut_off(app: Application) -> None:
+    with running(app) as port, connect(port) as connection:
+        connection.sendall(request("POST", "/", {"Transfer-Encoding": "chunked"}))
+        with pytest.raises(ConnectionError):
+            connection.sendall((b"10000\r\n" + bytes(2**16) + b"\r\n") * 1000)
+        assert ask(port, GET).status == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"X": "a" * 2**20}, id="one-of-1-MiB"),
+        pytest.param({f"X-{number}": "a" for number in range(10_000)}, id="10000"),
+        pytest.param({"X": "a" * 16_384}, id="a-little-too-much"),
+    ],
+)
+def test_a_head_that_is_too_large(app: Application, headers: dict[str, str]) -> None:
+    with running(app) as port:
+        assert_refused(ask(port, request("GET", "/", headers)), 431, "head-too-large")
+        assert ask(port, request("GET", "/", {"X": "a" * 16_000})).status == 200
+
+
+# Time
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nHost: ", id="head"),
+        pytest.param(post(100) + b"12", id="body"),
+        pytest.param(request("POST", "/", {"Transfer-Encoding": "chunked"}, b"64\r\n1"), id="chunked"),
+    ],
+)
+def test_a_request_that_does_not_get_complete(app: Application, beginning: bytes) -> None:
+    with running(app, read_timeout_seconds=1) as port, connect(port) as connection:
+        connection.sendall(beginning)
+        for _ in range(80):  # a byte now and then does not help
+            connection.sendall(b"1")
+            if select.select([connection], [], [], 0.1)[0]:
+                break
+        else:
+            pytest.fail("it goes on as long as something comes")
+        answer = read_answer(connection)
+    assert_refused(answer, 408, "request-timeout")
+    assert answer.headers["retry-after"] == "1"
+
+
+def test_the_time_of_a_request_begins_with_its_first_byte(app: Application) -> None:
+    with running(app, read_timeout_seconds=4) as port, connect(port) as connection:
+        time.sleep(4.5)
+        connection.sendall(GET[:10])
+        time.sleep(1.5)  # longer than from one check to the next
+        connection.sendall(GET[10:])
+        assert read_answer(connection).status == 200
+
+
+def test_the_time_of_a_request_does_not_count_that_of_the_one_before(app: Application) -> None:
+    with running(app, read_timeout_seconds=4) as port, connect(port) as connection:
+        connection.sendall(request("GET", "/slow", {"Host": "h"}) + GET[:10])
+        time.sleep(4.5)
+        app.released.set()
+        assert read_answer(connection).status == 200
+        time.sleep(1.5)
+        connection.sendall(GET[10:])
+        assert read_answer(connection).status == 200
+
+
+def test_an_idle_connection_is_closed(app: Application) -> None:
+    with running(app, idle_timeout_seconds=1) as port, connect(port) as connection:
+        connection.sendall(GET)
+        assert read_answer(connection).status == 200
+        wait_until(lambda: is_closed(connection), "an idle connection is closed")
+
+
+def test_a_request_may_take_longer_than_all_timeouts(app: Application) -> None:
+    with running(app, idle_timeout_seconds=1, read_timeout_seconds=1) as port, connect(port) as connection:
+        connection.sendall(request("GET", "/slow", {"Host": "h"}))
+        time.sleep(3.5)
+        app.released.set()
+        assert read_answer(connection).status == 200
+
+
+def test_a_client_that_does_not_read_its_answer_gives_its_thread_back(app: Application) -> None:
+    with running(app, idle_timeout_seconds=1) as port, connect(port) as connection:
+        connection.sendall(request("GET", "/long", {"Host": "h"}))
+        wait_until(lambda: app.long_ones_ended, "the answer is given up")
+
+
+# Room
+
+
+def test_newcomers_take_the_place_of_who_has_waited_longest(app: Application) -> None:
+    with running(app, **SMALL) as port, ExitStack() as stack:
+        known = stack.enter_context(connect(port))
+        idle = []
+        for _ in range(30):
+            idle.append(stack.enter_context(connect(port)))
+            idle[-1].sendall(b"GET / HT")
+            known.sendall(GET)
+            assert read_answer(known).status == 200  # it does not wait long
+        assert ask(port, GET).status == 200
+        wait_until(lambda: sum(map(is_closed, idle)) >= 30 - SMALL["max_connections"], "the first are closed")
+        assert all(map(is_closed, idle[:20]))
+        assert not is_closed(idle[-1])
+
+
+def test_a_client_that_was_served_before_keeps_its_place_among_strangers(app: Application) -> None:
+    with running(app, **SMALL) as port, ExitStack() as stack:
+        known = stack.enter_context(connect(port))
+        known.sendall(GET)
+        assert read_answer(known).status == 200
+        strangers = [stack.enter_context(connect(port)) for _ in range(50)]
+        wait_until(lambda: is_closed(strangers[0]), "the first stranger is closed")
+        known.sendall(GET)
+        assert read_answer(known).status == 200
+
+
+def test_those_that_were_served_before_do_not_fill_all_places(app: Application) -> None:
+    with running(app, **SMALL) as port, ExitStack() as stack:
+        known = [stack.enter_context(connect(port)) for _ in range(SMALL["max_connections"])]
+        for connection in known:
+            connection.sendall(GET)
+            assert read_answer(connection).status == 200
+        strangers = [stack.enter_context(connect(port)) for _ in range(2)]
+        wait_until(lambda: is_closed(known[1]), "those that were served first are closed")
+        for connection in strangers:
+            connection.sendall(GET)
+            assert read_answer(connection).status == 200
+
+
+def test_who_is_being_answered_keeps_the_place(app: Application) -> None:
+    with running(app, **SMALL) as port, ExitStack() as stack:
+        busy = stack.enter_context(connect(port))
+        busy.sendall(request("GET", "/slow", {"Host": "h"}))
+        assert app.entered.acquire(timeout=10)
+        others = [stack.enter_context(connect(port)) for _ in range(50)]
+        wait_until(lambda: is_closed(others[0]), "the first of the idle ones is closed")
+        app.released.set()
+        assert read_answer(busy).status == 200
+
+
+def test_a_crowd_is_let_in(app: Application) -> None:
+    with running(app) as port, ExitStack() as stack:
+        crowd = [stack.enter_context(connect(port)) for _ in range(600)]
+        for connection in crowd:
+            connection.sendall(GET)
+        assert all(read_answer(connection).status == 200 for connection in crowd)
