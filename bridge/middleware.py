@@ -12,7 +12,7 @@ from bridge.logs import request_id_var
 log = logging.getLogger(__name__)
 
 ROUTINE = ("GET", "HEAD")  # asked again and again, by monitors and by clients that poll: logged at debug level
-_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestLog:
@@ -21,7 +21,7 @@ class RequestLog:
     def process_request(self, request: falcon.Request, response: falcon.Response) -> None:
         """Give the request its id."""
         offered = request.get_header("X-Request-ID")
-        sane = offered is not None and _SANE_REQUEST_ID.fullmatch(offered)
+        sane = offered is not None and REQUEST_ID.fullmatch(offered)
         request.context.request_id = offered if sane else secrets.token_hex(16)
         request.context.started_at = time.perf_counter()
         request_id_var.set(request.context.request_id)

@@ -5,6 +5,7 @@ from typing import Any
 
 import falcon
 
+from bridge.documents import ProblemDocument
 from bridge.errors import (
     BridgeError,
     ForbiddenError,
@@ -31,9 +32,9 @@ _FALCON_ERRORS: dict[int, BridgeError] = {
 }
 
 
-def problem_document(error: BridgeError, instance: str, request_id: str) -> dict[str, Any]:
+def problem_document(error: BridgeError, instance: str, request_id: str) -> ProblemDocument:
     """The problem as JSON. `code`, `err` and `out` are what older clients read."""
-    document: dict[str, Any] = {
+    document: ProblemDocument = {
         "type": TYPE_PREFIX + error.type,
         "title": error.title,
         "status": error.status,

@@ -1,0 +1,109 @@
+"""JSON Schemas (2020-12) of what clients send and get, made of the models that validate and of the TypedDicts."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+
+from bridge.bodies import BODY_MAX_BYTES
+from bridge.documents import ProblemDocument
+from bridge.errors import BridgeError, InvalidRequestError, OutcomeUnknownError
+from bridge.problems import TYPE_PREFIX
+from bridge.requests import SOURCE_MAX_BYTES, TARGET_MAX_BYTES, URI_CHARACTER, RequestRules
+
+Schema = dict[str, Any]
+
+SCHEMAS = "#/components/schemas/"
+
+# RFC 3986, section 3.2, of a URI that names a host: user, host (a name or an address in brackets) and port.
+_USER = r"(?:(?:[A-Za-z0-9\-._~!$&'()*+,;=:]|%[0-9A-Fa-f]{2})*@)?"
+_HOST = r"(?:(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+|\[[0-9A-Fa-f:.]+\])"
+_PORT = r"(?::(?:[0-9]{0,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
+
+# The members of a problem that only these have.
+_OWN_MEMBERS = {"errors": InvalidRequestError, "idempotency_key": OutcomeUnknownError}
+
+
+class _WithoutTitles(GenerateJsonSchema):
+    """Leaves out the titles of fields, which say their names again."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """See `GenerateJsonSchema`."""
+        return False
+
+
+def schema_of(shape: Any, mode: JsonSchemaMode = "serialization") -> tuple[Schema, dict[str, Schema]]:
+    """The schema of a model or TypedDict, and the schemas that it refers to by name."""
+    schema = TypeAdapter(shape).json_schema(ref_template=SCHEMAS + "{model}", mode=mode, schema_generator=_WithoutTitles)
+    return schema, schema.pop("$defs", {})
+
+
+def request_schema(model: type[BaseModel], rules: RequestRules) -> Schema:
+    """The schema of a body, with what the operator rules of its fields."""
+    schema, _ = schema_of(model, "validation")
+    for name, rule in _operator_rules(rules).items():
+        if name in schema["properties"]:
+            schema["properties"][name].update(rule)
+    schema["description"] = f"{schema['description']} At most {BODY_MAX_BYTES} bytes."
+    return schema
+
+
+def _operator_rules(rules: RequestRules) -> dict[str, Schema]:
+    return {
+        "parser": {} if rules.parsers is None else {"enum": sorted(rules.parsers)},
+        "target": {"maxLength": TARGET_MAX_BYTES, "pattern": uri_pattern(rules.target_schemes)},
+        "source": {"maxLength": SOURCE_MAX_BYTES, "pattern": uri_pattern(rules.source_schemes, named_host="http")},
+    }
+
+
+def uri_pattern(schemes: Iterable[str], *, named_host: str | None = None) -> str:
+    """A pattern (ECMA 262) for URIs with one of the schemes; with those that begin with `named_host` they name a host.
+
+    Schemes are in lower case here: the service takes the others too (RFC 3986, section 3.1), and nobody should send them.
+    """
+    with_host = sorted(scheme for scheme in schemes if named_host and scheme.startswith(named_host))
+    others = sorted(set(schemes).difference(with_host))
+    alternatives = []
+    if with_host:
+        alternatives.append(f"(?:{_any_of(with_host)})://{_USER}{_HOST}{_PORT}(?:[/?#]{URI_CHARACTER}*)?")
+    if others:
+        alternatives.append(f"(?:{_any_of(others)})://{URI_CHARACTER}*")
+    return f"^(?:{'|'.join(alternatives)})$"
+
+
+def _any_of(schemes: Iterable[str]) -> str:
+    return "|".join(scheme.replace("+", r"\+").replace(".", r"\.") for scheme in schemes)
+
+
+def problem_name(error: type[BridgeError]) -> str:
+    """The name of the error's schema."""
+    return error.__name__.removesuffix("Error") + "Problem"
+
+
+def problem_schema(error: type[BridgeError]) -> Schema:
+    """The schema of the answer to one sort of fault."""
+    schema, _ = schema_of(ProblemDocument)
+    for member, value in _constants(error).items():
+        described = schema["properties"][member].get("description")
+        schema["properties"][member] = {"const": value, **({"description": described} if described else {})}
+    for member, owner in _OWN_MEMBERS.items():
+        if error is owner:
+            schema["required"].append(member)
+        else:
+            del schema["properties"][member]
+    return {**schema, "title": error.title, "description": description_of(error)}
+
+
+def description_of(documented: type) -> str:
+    """What its docstring says, in one line."""
+    return " ".join((documented.__doc__ or "").split())
+
+
+def _constants(error: type[BridgeError]) -> Schema:
+    return {
+        "type": TYPE_PREFIX + error.type,
+        "title": error.title,
+        "status": error.status,
+        "retryable": error.retryable,
+    }
