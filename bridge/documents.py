@@ -175,3 +175,14 @@ class ReadyDocument(TypedDict):
 
     status: Literal["ready", "degraded", "not ready"]
     checks: Annotated[Checks, Field(description="One entry a dependency; `accounting` where the cluster has it")]
+
+
+class SpecificationDocument(TypedDict):
+    """An OpenAPI 3.1 document."""
+
+    openapi: Literal["3.1.0"]
+    info: dict[str, Any]
+    servers: list[dict[str, Any]]
+    security: list[dict[str, Any]]
+    paths: dict[str, dict[str, Any]]
+    components: dict[str, dict[str, Any]]

@@ -78,7 +78,7 @@ JOB: JobDocument = {
     "as_of": "2026-11-24T00:59:07.113Z",
 }
 
-CANCELLED_JOB: JobDocument = {
+RUNNING_JOB: JobDocument = {
     **JOB,
     "state": "RUNNING",
     "finished": False,

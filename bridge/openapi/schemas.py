@@ -35,7 +35,9 @@ class _WithoutTitles(GenerateJsonSchema):
 
 def schema_of(shape: Any, mode: JsonSchemaMode = "serialization") -> tuple[Schema, dict[str, Schema]]:
     """The schema of a model or TypedDict, and the schemas that it refers to by name."""
-    schema = TypeAdapter(shape).json_schema(ref_template=SCHEMAS + "{model}", mode=mode, schema_generator=_WithoutTitles)
+    schema = TypeAdapter(shape).json_schema(
+        ref_template=SCHEMAS + "{model}", mode=mode, schema_generator=_WithoutTitles
+    )
     return schema, schema.pop("$defs", {})
 
 
@@ -60,7 +62,7 @@ def _operator_rules(rules: RequestRules) -> dict[str, Schema]:
 def uri_pattern(schemes: Iterable[str], *, named_host: str | None = None) -> str:
     """A pattern (ECMA 262) for URIs with one of the schemes; with those that begin with `named_host` they name a host.
 
-    Schemes are in lower case here: the service takes the others too (RFC 3986, section 3.1), and nobody should send them.
+    Schemes are in lower case here: others are taken too, but nobody should send them (RFC 3986, section 3.1).
     """
     with_host = sorted(scheme for scheme in schemes if named_host and scheme.startswith(named_host))
     others = sorted(set(schemes).difference(with_host))
