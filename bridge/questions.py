@@ -60,7 +60,7 @@ def _read_list(value: Any) -> Any:
 
 
 def _read_seconds(value: Any) -> Any:
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", value):
         raise ValueError("must be a number of seconds, given once")
     return value
 

@@ -16,7 +16,7 @@ class ProblemTask(ErrorTask):
 
     def execute(self) -> None:
         """See the class."""
-        request: Any = self.request  # an HTTPRequestParser
+        request: Any = self.request  # an HTTPRequestParser, without `path` where it could not read so far
         error: BridgeError
         if request.error.code >= InternalError.status:
             error = InternalError("This is a bug in the bridge; the log holds its cause.")
@@ -25,7 +25,7 @@ class ProblemTask(ErrorTask):
         else:
             error = MalformedRequestError(f"This is not HTTP that the service reads: {request.error.body}.")
         request_id = uuid4().hex
-        body = json.dumps(problem_document(error, request.path or "", request_id)).encode()
+        body = json.dumps(problem_document(error, getattr(request, "path", ""), request_id)).encode()
         self.status = f"{error.status} {error.title}"
         self.response_headers = [("Content-Type", PROBLEM_MEDIA_TYPE), ("X-Request-ID", request_id)]
         self.set_close_on_finish()

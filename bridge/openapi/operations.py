@@ -103,7 +103,7 @@ _SUBMITTING: Errors = (
 _ASKING: Errors = (InvalidRequestError, ControllerUnreachableError, AccountingUnreachableError, OverloadedError)
 
 _FRESHNESS = ("Cache-Control", "Warning")
-_JOB_HEADERS = (*_FRESHNESS, "ETag", "Retry-After-Waiting")
+_JOB_HEADERS = (*_FRESHNESS, "ETag", "Retry-After.waiting")
 _PAGE_HEADERS = ("Content-Security-Policy", "X-Content-Type-Options")
 _SUBMITTED = (
     Answer(202, "The job has been submitted.", SubmissionDocument, JSON, examples.SUBMISSION, ("Location",)),
@@ -191,7 +191,7 @@ OPERATIONS = (
                 None,
                 None,
                 None,
-                (*_FRESHNESS, "ETag", "Retry-After-Waiting"),
+                _JOB_HEADERS,
             ),
         ),
         errors=(NotFoundError, *_ASKING),

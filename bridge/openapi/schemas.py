@@ -1,6 +1,8 @@
 """JSON Schemas (2020-12) of what clients send and get, made of the models that validate and of the TypedDicts."""
 
 from collections.abc import Iterable
+from copy import deepcopy
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -85,7 +87,7 @@ def problem_name(error: type[BridgeError]) -> str:
 
 def problem_schema(error: type[BridgeError]) -> Schema:
     """The schema of the answer to one sort of fault."""
-    schema, _ = schema_of(ProblemDocument)
+    schema = deepcopy(_any_problem())
     for member, value in _constants(error).items():
         described = schema["properties"][member].get("description")
         schema["properties"][member] = {"const": value, **({"description": described} if described else {})}
@@ -95,6 +97,12 @@ def problem_schema(error: type[BridgeError]) -> Schema:
         else:
             del schema["properties"][member]
     return {**schema, "title": error.title, "description": description_of(error)}
+
+
+@cache
+def _any_problem() -> Schema:
+    schema, _ = schema_of(ProblemDocument)
+    return schema
 
 
 def description_of(documented: type) -> str:
