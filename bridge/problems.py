@@ -27,7 +27,7 @@ TYPE_PREFIX = "urn:tsm-slurm-bridge:"
 # Falcon's own refusals, told as ours. It answers 400 to a method that HTTP does not know.
 _FALCON_ERRORS: dict[int, BridgeError] = {
     400: MethodNotAllowedError("HTTP has no such method."),
-    404: NotFoundError("There is nothing at this address; the routes stand in the README."),
+    404: NotFoundError("There is nothing at this address; `/docs` shows the routes."),
     405: MethodNotAllowedError("This address does not take this method; `Allow` names those it takes."),
 }
 

@@ -105,6 +105,7 @@ _ASKING: Errors = (InvalidRequestError, ControllerUnreachableError, AccountingUn
 _FRESHNESS = ("Cache-Control", "Warning")
 _JOB_HEADERS = (*_FRESHNESS, "ETag", "Retry-After.waiting")
 _PAGE_HEADERS = ("Content-Security-Policy", "X-Content-Type-Options")
+_AGAIN = "A request that was not answered may be sent again with the same `Idempotency-Key`: it gets the same job."
 _SUBMITTED = (
     Answer(202, "The job has been submitted.", SubmissionDocument, JSON, examples.SUBMISSION, ("Location",)),
     Answer(
@@ -131,7 +132,7 @@ OPERATIONS = (
         id="submitParse",
         resource=RunResource,
         does="Submit a job that parses a raw file into a thing's datastore",
-        more="A request that was not answered may be sent again with the same `Idempotency-Key`: it gets the same job.",
+        more=_AGAIN,
         body=ParseRequest,
         headers=("Idempotency-Key",),
         answers=_SUBMITTED,
@@ -143,7 +144,7 @@ OPERATIONS = (
         id="submitQaqc",
         resource=RunResource,
         does="Submit a job that runs quality control on a thing's data",
-        more="A request that was not answered may be sent again with the same `Idempotency-Key`: it gets the same job.",
+        more=_AGAIN,
         body=QaqcRequest,
         headers=("Idempotency-Key",),
         answers=_SUBMITTED,

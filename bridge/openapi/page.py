@@ -1,6 +1,7 @@
 """The specification as one HTML page that needs no script and nothing from anywhere."""
 
 import hashlib
+import re
 import shlex
 from base64 import b64encode
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any, Self
 from urllib.parse import quote, urlencode
 
 import jinja2
+from markupsafe import Markup, escape
 from pydantic_core import to_json
 
 from bridge.documents import SpecificationDocument
@@ -32,7 +34,7 @@ class Page:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        templates.filters.update(curl=_curl, pretty=_pretty, last=_last_part, words=_words)
+        templates.filters.update(curl=_curl, pretty=_pretty, last=_last_part, prose=_prose, words=_words)
         style = templates.get_template("style.css.j2").render()
         html = templates.get_template("page.html.j2").render(
             document=document, operations=_operations(document), style=style
@@ -81,6 +83,11 @@ def _curl(operation: dict[str, Any]) -> str:
 def _pretty(value: Any) -> str:
     """Text as it is, everything else as JSON."""
     return value if isinstance(value, str) else to_json(value, indent=2).decode()
+
+
+def _prose(text: str) -> Markup:
+    """Text with what stands in backquotes as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S704 - escaped before
 
 
 def _last_part(reference: str) -> str:

@@ -222,5 +222,5 @@ def _schemas(rules: RequestRules, *, is_guarded: bool) -> dict[str, Schema]:
                 schemas.update({answer.document.__name__: schema, **named})
         errors.update(errors_of(operation, is_guarded=is_guarded))
     for error in sorted(errors, key=lambda error: (error.status, error.type)):
-        schemas[problem_name(error)] = problem_schema(error)
+        schemas[problem_name(error)] = {**problem_schema(error), "examples": [problem_example(error, "/jobs/17")]}
     return schemas

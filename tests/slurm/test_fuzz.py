@@ -19,7 +19,7 @@ from tests.support.mutations import Mutator, RawRequest
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import PARSE_BODY
 
-REQUESTS = 8_000
+REQUESTS = 100_000
 CLIENTS = 4
 PIPELINED = 20  # requests sent before the first answer is read
 WARM_UP = REQUESTS // 5
@@ -49,10 +49,12 @@ class Judge:
         names = [{"$ref": f"#/components/schemas/{name}"} for name in components["schemas"]]
         self._any = jsonschema_rs.Draft202012Validator({"anyOf": names, "components": components})
         self.seen: Counter[int] = Counter()
+        self.submitted = 0
 
     def check(self, reply: Reply, request: RawRequest | None) -> None:
         """`request` None: it is not known which one is answered."""
         self.seen[reply.status] += 1
+        self.submitted += reply.status == 202 and "location" in reply.headers
         assert reply.status < 500 or reply.status == 503, reply
         assert "x-request-id" in reply.headers, reply
         if request is not None and request.method in ("GET", "HEAD", "POST", "DELETE"):
@@ -118,8 +120,8 @@ class Connection:
         return self._is_open
 
 
-def play(port: int, document: dict[str, Any], seed: int, requests: int) -> Counter[int]:
-    """Send so many and check what comes; how many answers there were, by status."""
+def play(port: int, document: dict[str, Any], seed: int, requests: int) -> Judge:
+    """Send requests and check what comes until there are so many answers."""
     judge, mutator = Judge(document), Mutator(seed)
     while judge.seen.total() < requests:
         batch = [mutator.framed() for _ in range(PIPELINED)]
@@ -136,7 +138,7 @@ def play(port: int, document: dict[str, Any], seed: int, requests: int) -> Count
                 connection.send(mutator.wild() + LAST)
                 for reply in connection.replies():
                     judge.check(reply, None)
-    return judge.seen
+    return judge
 
 
 def resident_mib(pid: int) -> float:
@@ -169,19 +171,21 @@ def test_requests_that_went_wrong(bridge: Bridge, slurm: PrivateSlurm) -> None:
     document = bridge.get("/openapi.json").body
     port = int(bridge.url.rpartition(":")[2])
 
-    def play_all(requests: int, first_seed: int) -> Counter[int]:
+    def play_all(requests: int, first_seed: int) -> list[Judge]:
         with ThreadPoolExecutor(CLIENTS) as clients:
             seeds = range(first_seed, first_seed + CLIENTS)
-            return sum(clients.map(lambda seed: play(port, document, seed, requests // CLIENTS), seeds), Counter())
+            return list(clients.map(lambda seed: play(port, document, seed, requests // CLIENTS), seeds))
 
-    seen = play_all(WARM_UP, 1)
+    assert bridge.post("/extractor/run", PARSE_BODY).body["job_id"] == "1"
+    judges = play_all(WARM_UP, 1)
     before_mib = resident_mib(bridge.process.pid)
-    seen += play_all(REQUESTS - WARM_UP, 1 + CLIENTS)
+    judges += play_all(REQUESTS - WARM_UP, 1 + CLIENTS)
+    seen = sum((judge.seen for judge in judges), Counter())
     growth_mib = resident_mib(bridge.process.pid) - before_mib
     print(f"{dict(seen.most_common())}, {growth_mib:+.1f} MiB after {before_mib:.1f} MiB")  # seen with pytest -s
 
     assert seen.total() >= REQUESTS
-    assert jobs_in(slurm) == seen[202]
+    assert jobs_in(slurm) == 1 + sum(judge.submitted for judge in judges)
     assert growth_mib < GROWTH_MAX_MIB
     assert {200, 202, 400, 404, 405, 413, 415, 422} <= seen.keys()
     assert bridge.get("/ready").status == 200

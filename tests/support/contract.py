@@ -86,7 +86,7 @@ class Contract:
 
 @cache
 def _pattern(template: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\{\w+\}", "[^/]+", template))
+    return re.compile(re.sub(r"\{\w+\}", "[^/]*", template))  # Falcon takes an empty one too
 
 
 def _matches(template: str, path: str) -> bool:
