@@ -87,7 +87,7 @@ def _pretty(value: Any) -> str:
 
 def _prose(text: str) -> Markup:
     """Text with what stands in backquotes as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S704 - escaped before
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
 
 
 def _last_part(reference: str) -> str:
