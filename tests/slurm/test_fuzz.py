@@ -22,8 +22,8 @@ from tests.support.samples import PARSE_BODY
 REQUESTS = 100_000
 CLIENTS = 4
 PIPELINED = 20  # requests sent before the first answer is read
-WARM_UP = REQUESTS // 5
-GROWTH_MAX_MIB = 16
+WARM_UP = REQUESTS // 2  # until then caches fill, and hundreds of threads get their share of the heap
+GROWTH_MAX_MIB = 16  # some hundred good requests become jobs, which the board keeps
 SILENCE_SECONDS = 10.0
 
 # Ends a connection, and is long enough to complete a body that was announced somewhat too long.

@@ -16,7 +16,7 @@ from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import PARSE_BODY
 
 CASES_MIN = 5000
-EXAMPLES = "1000"  # of each operation, at most
+EXAMPLES = "1150"  # of each operation, at most
 SEED = "20261124"
 RESPONSE_SECONDS = "20"
 
