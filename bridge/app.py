@@ -1,5 +1,7 @@
 """The HTTP application: every route, middleware and error handler, and what each needs."""
 
+from importlib.metadata import version
+
 import falcon
 import falcon.media
 from pydantic_core import to_json
@@ -10,6 +12,8 @@ from bridge.errors import BridgeError
 from bridge.hosts import HostRules
 from bridge.masking import Masker
 from bridge.middleware import RequestLog
+from bridge.openapi.page import Page
+from bridge.openapi.specification import specification
 from bridge.parts import Parts
 from bridge.problems import PROBLEM_MEDIA_TYPE, answer_bridge_error, answer_bug, answer_falcon_error
 from bridge.rates import RateLimit
@@ -18,6 +22,7 @@ from bridge.resources.health import HealthResource, ReadyResource
 from bridge.resources.jobs import JobListResource, JobQueryResource, JobResource
 from bridge.resources.outputs import OutputResource
 from bridge.resources.runs import RunResource
+from bridge.resources.specification import PageResource, SpecificationResource
 from bridge.settings import Settings
 from bridge.uris import UriRules
 
@@ -38,6 +43,8 @@ def create_app(settings: Settings, parts: Parts) -> falcon.App[falcon.Request, f
     qaqc_jobs = JobFactory.for_kind(QaqcRequest.kind, settings)
     masker = Masker([settings.mqtt_password.get_secret_value()] if settings.mqtt_password else [])
 
+    document = specification(version("tsm-slurm-bridge"), rules, is_guarded=bool(parts.verifiers))
+
     app = falcon.App()
     app.add_middleware(RequestLog())
     app.add_middleware(Guard(parts.verifiers, timeout_seconds))
@@ -56,4 +63,6 @@ def create_app(settings: Settings, parts: Parts) -> falcon.App[falcon.Request, f
     app.add_route("/jobs/{job_id}/stderr", OutputResource(settings.output_folder, "err", masker, parts))
     app.add_route("/health", HealthResource())
     app.add_route("/ready", ReadyResource(parts))
+    app.add_route("/openapi.json", SpecificationResource(document))
+    app.add_route("/docs", PageResource(Page.of(document)))
     return app

@@ -11,7 +11,7 @@ from bridge.errors import FieldError, InvalidRequestError
 from bridge.requests import RunRequest
 
 KEY_HEADER = "Idempotency-Key"
-_KEY = re.compile(r"[A-Za-z0-9._-]{1,64}")
+IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECRET_BYTES = 32
 _DIGEST_BYTES = 16
 
@@ -23,7 +23,7 @@ def submission_key(offered: str | None) -> str:
     """
     if offered is None:
         return uuid4().hex
-    if not _KEY.fullmatch(offered):
+    if not IDEMPOTENCY_KEY.fullmatch(offered):
         raise InvalidRequestError([FieldError(KEY_HEADER, "must be 1 to 64 of A-Z a-z 0-9 . _ -")])
     return offered
 

@@ -13,12 +13,12 @@ from bridge.logs import request_id_var
 log = logging.getLogger(__name__)
 
 ROUTINE = ("GET", "HEAD")  # asked again and again, by monitors and by clients that poll: logged at debug level
-_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def request_id_for(offered: str | None) -> str:
     """The id of a request: the client's own (`X-Request-ID`) if it is a sane one."""
-    return offered if offered is not None and _SANE_REQUEST_ID.fullmatch(offered) else secrets.token_hex(16)
+    return offered if offered is not None and REQUEST_ID.fullmatch(offered) else secrets.token_hex(16)
 
 
 class RequestLog:

@@ -5,6 +5,7 @@ from typing import Any
 
 import falcon
 
+from bridge.documents import ProblemDocument
 from bridge.errors import (
     BridgeError,
     ForbiddenError,
@@ -26,14 +27,14 @@ TYPE_PREFIX = "urn:tsm-slurm-bridge:"
 # Falcon's own refusals, told as ours. It answers 400 to a method that HTTP does not know.
 _FALCON_ERRORS: dict[int, BridgeError] = {
     400: MethodNotAllowedError("HTTP has no such method."),
-    404: NotFoundError("There is nothing at this address; the routes stand in the README."),
+    404: NotFoundError("There is nothing at this address; `/docs` shows the routes."),
     405: MethodNotAllowedError("This address does not take this method; `Allow` names those it takes."),
 }
 
 
-def problem_document(error: BridgeError, instance: str, request_id: str) -> dict[str, Any]:
+def problem_document(error: BridgeError, instance: str, request_id: str) -> ProblemDocument:
     """The problem as JSON. `code`, `err` and `out` are what older clients read."""
-    document: dict[str, Any] = {
+    document: ProblemDocument = {
         "type": TYPE_PREFIX + error.type,
         "title": error.title,
         "status": error.status,

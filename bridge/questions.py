@@ -4,17 +4,28 @@ import re
 from typing import Annotated, Any, TypeVar
 
 import falcon
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from bridge.errors import InvalidRequestError
 from bridge.explanations import STATES
 from bridge.inquiries import JobFilter
-from bridge.job_ids import is_job_id
+from bridge.job_ids import JOB_ID
+from bridge.patterns import whole
 from bridge.requests import ThingUuid, field_error
 from bridge.settings import KINDS
 
 WAIT_MAX_SECONDS = 300.0
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
+TAIL_MAX_BYTES = 10**18 - 1  # no file is larger
 IDS_MAX = 1000
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})")
@@ -39,7 +50,7 @@ def _read_time(value: Any) -> Any:
 
 
 def _read_cursor(value: Any) -> Any:
-    if not isinstance(value, str) or not is_job_id(value):
+    if not isinstance(value, str) or not JOB_ID.fullmatch(value):
         raise ValueError("must be `next_cursor` of an earlier answer")
     return value
 
@@ -49,7 +60,7 @@ def _read_list(value: Any) -> Any:
 
 
 def _read_seconds(value: Any) -> Any:
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?", value):
         raise ValueError("must be a number of seconds, given once")
     return value
 
@@ -58,6 +69,16 @@ def _read_count(value: Any) -> Any:
     if not isinstance(value, str) or not re.fullmatch(r"[1-9][0-9]{0,17}", value):
         raise ValueError("must be a number, 1 or more, given once")
     return value
+
+
+Kind = Annotated[str, AfterValidator(_check_kind), WithJsonSchema({"type": "string", "enum": list(KINDS)})]
+State = Annotated[str, AfterValidator(_check_state), WithJsonSchema({"type": "string", "enum": sorted(STATES)})]
+Cursor = Annotated[str, BeforeValidator(_read_cursor), WithJsonSchema({"type": "string", "pattern": whole(JOB_ID)})]
+Time = Annotated[
+    AwareDatetime,
+    BeforeValidator(_read_time),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": whole(_TIME)}),
+]
 
 
 class Question(BaseModel):
@@ -69,36 +90,47 @@ class Question(BaseModel):
 class JobQuestion(Question):
     """`GET /jobs/{id}`."""
 
-    # For how many seconds the answer may be held back for the job's state to change.
-    wait: Annotated[float, BeforeValidator(_read_seconds), Field(le=WAIT_MAX_SECONDS)] = 0.0
+    wait: Annotated[float, Field(ge=0, le=WAIT_MAX_SECONDS), BeforeValidator(_read_seconds)] = Field(
+        0.0, description="For how many seconds the answer may be held back for the job's state to change", examples=[60]
+    )
 
 
 class OutputQuestion(Question):
     """`GET /jobs/{id}/stdout` and `/stderr`."""
 
-    tail: Annotated[int, BeforeValidator(_read_count)] | None = None  # bytes
+    tail: Annotated[int, Field(ge=1, le=TAIL_MAX_BYTES), BeforeValidator(_read_count)] | None = Field(
+        None, description="Only the last bytes, this many", examples=[300]
+    )
 
 
 class ListQuestion(Question):
     """`GET /jobs`."""
 
-    kind: Annotated[str, AfterValidator(_check_kind)] | None = None
-    state: Annotated[frozenset[Annotated[str, AfterValidator(_check_state)]], BeforeValidator(_read_list)] = frozenset()
-    thing_uuid: ThingUuid | None = None
-    since: Annotated[AwareDatetime, BeforeValidator(_read_time)] | None = None
-    limit: Annotated[int, BeforeValidator(_read_count), Field(le=LIMIT_MAX)] = LIMIT_DEFAULT
-    cursor: Annotated[str, BeforeValidator(_read_cursor)] | None = None
+    kind: Kind | None = Field(None, description="Only jobs of this kind", examples=["parse"])
+    state: Annotated[tuple[State, ...], BeforeValidator(_read_list)] = Field(
+        (), description="Only jobs in one of these of Slurm's states", examples=[["FAILED", "TIMEOUT"]]
+    )
+    thing_uuid: ThingUuid | None = Field(
+        None, description="Only jobs for this thing", examples=["ce2b4fb6-d9de-11eb-a236-125e5a40a845"]
+    )
+    since: Time | None = Field(
+        None, description="Only jobs submitted then or later (RFC 3339)", examples=["2026-01-01T00:00:00Z"]
+    )
+    limit: Annotated[int, Field(ge=1, le=LIMIT_MAX), BeforeValidator(_read_count)] = Field(
+        LIMIT_DEFAULT, description="How many at most", examples=[10]
+    )
+    cursor: Cursor | None = Field(None, description="`next_cursor` of the page before", examples=["17"])
 
     def filter(self) -> JobFilter:
         """Which jobs are asked for."""
         since = None if self.since is None else self.since.timestamp()
-        return JobFilter(self.kind, self.state, self.thing_uuid, since)
+        return JobFilter(self.kind, frozenset(self.state), self.thing_uuid, since)
 
 
 class IdsQuestion(Question):
     """`POST /jobs/query`."""
 
-    ids: Annotated[list[str], Field(max_length=IDS_MAX)]
+    ids: list[str] = Field(max_length=IDS_MAX, description="Ids of jobs", examples=[["17", "99"]])
 
 
 Q = TypeVar("Q", bound=Question)

@@ -3,11 +3,11 @@
 import hashlib
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
 
 from pydantic_core import to_json
 
 from bridge.comments import JobComment
+from bridge.documents import JobFields, SubmissionDocument
 from bridge.explanations import FINISHED_STATES, explain
 from bridge.inquiries import Page
 from bridge.slurm.picture import BoardJob, Sighting
@@ -21,7 +21,7 @@ def job_href(job_id: str) -> str:
     return f"/jobs/{job_id}"
 
 
-def submission_document(submission: Submission, comment: JobComment) -> dict[str, Any]:
+def submission_document(submission: Submission, comment: JobComment) -> SubmissionDocument:
     """The answer to a submission; `code`, `err` and `out` are what older clients read."""
     return {
         "job_id": submission.job_id,
@@ -37,7 +37,7 @@ def submission_document(submission: Submission, comment: JobComment) -> dict[str
 
 
 def job_document(sighting: Sighting) -> bytes:
-    """The job as JSON: times in RFC 3339 and UTC, durations in seconds, `null` for what is not known yet."""
+    """A `JobDocument`: times in RFC 3339 and UTC, durations in seconds, `null` for what is not known yet."""
     content, _ = _content(sighting.job, sighting.is_lost)
     return b'%b,"source":"%b","as_of":"%b"}' % (content, sighting.source.encode(), _as_of(sighting.seen_at))
 
@@ -48,7 +48,7 @@ def entity_tag(sighting: Sighting) -> str:
 
 
 def page_document(page: Page, looked_at: float) -> bytes:
-    """A page of a list; `looked_at` is when the queue stood like this, in seconds since the epoch."""
+    """A `JobListDocument`; `looked_at` is when the queue stood like this, in seconds since the epoch."""
     rest = to_json({"next_cursor": page.next_cursor, "missing": page.missing})[1:-1]
     return b'{"jobs":[%b],%b,"as_of":"%b"}' % (b",".join(map(job_document, page.jobs)), rest, _as_of(looked_at))
 
@@ -61,7 +61,7 @@ def _content(boarded: BoardJob, is_lost: bool) -> tuple[bytes, str]:
     return content, hashlib.blake2b(content, digest_size=12).hexdigest()
 
 
-def _fields(boarded: BoardJob, is_lost: bool) -> dict[str, Any]:
+def _fields(boarded: BoardJob, is_lost: bool) -> JobFields:
     job, comment = boarded.snapshot, boarded.comment
     href = job_href(job.job_id)
     finished = job.state in FINISHED_STATES

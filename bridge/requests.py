@@ -5,17 +5,27 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar, cast
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+)
 from pydantic_core import ErrorDetails
 
 from bridge.errors import FieldError, InvalidRequestError, MalformedJsonError
+from bridge.patterns import whole
 from bridge.uris import UriRules, check_source, check_target
 
 PARSER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,99}$"
 ERRORS_MAX = 100  # in one answer
 
 # RFC 4122, section 3: 8-4-4-4-12 hexadecimal digits in either case, alone or as a URN. Looser forms are typing errors.
-_UUID_TEXT = re.compile(r"(?:urn:uuid:)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_UUID_TEXT = re.compile(r"(?:urn:uuid:)?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +63,13 @@ def _read_uuid(value: Any) -> Any:
     return value
 
 
+# What the operator rules of a field, `bridge.openapi.schemas` adds to its schema.
 Parser = Annotated[str, Field(pattern=PARSER_PATTERN), AfterValidator(_check_parser)]
 Target = Annotated[str, AfterValidator(_check_target)]
 Source = Annotated[str, AfterValidator(_check_source)]
-ThingUuid = Annotated[UUID, BeforeValidator(_read_uuid)]
+ThingUuid = Annotated[
+    UUID, BeforeValidator(_read_uuid), WithJsonSchema({"type": "string", "pattern": whole(_UUID_TEXT)})
+]
 
 
 class RunRequest(BaseModel):
@@ -65,8 +78,14 @@ class RunRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
     kind: ClassVar[str]  # also the job's name and the stem of its script template
 
-    target: Target = Field(repr=False)  # holds a password
-    thing_uuid: ThingUuid
+    target: Target = Field(  # holds a password
+        repr=False,
+        description="URI (RFC 3986) of the thing's datastore",
+        examples=["postgresql://tsm:invented@db.example/tsm"],
+    )
+    thing_uuid: ThingUuid = Field(
+        description="UUID (RFC 4122) of the thing", examples=["ce2b4fb6-d9de-11eb-a236-125e5a40a845"]
+    )
 
     def environment(self) -> dict[str, str]:
         """The request as the job's environment: the only way in which it reaches the compute node."""
@@ -78,8 +97,12 @@ class ParseRequest(RunRequest):
 
     kind = "parse"
 
-    parser: Parser
-    source: Source = Field(repr=False)  # its query string may be a credential
+    parser: Parser = Field(description="Name of the extractor's parser", examples=["CsvParser"])
+    source: Source = Field(  # its query string may be a credential
+        repr=False,
+        description="URI (RFC 3986) of the raw file",
+        examples=["https://storage.example/bucket/file.csv?signature=invented"],
+    )
 
     def environment(self) -> dict[str, str]:
         """See `RunRequest`."""

@@ -2,21 +2,39 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import falcon.testing
 
 from bridge.app import create_app
 from bridge.parts import Parts
 from bridge.settings import Settings
+from tests.support.contract import Contract
 from tests.support.memory_gateway import MemoryGateway
 
 
+class CheckedClient(falcon.testing.TestClient):
+    """A client that insists on answers as `/openapi.json` has them."""
+
+    def __init__(self, app: Any) -> None:
+        super().__init__(app)
+        self.contract = Contract(super().simulate_request("GET", "/openapi.json").json)
+
+    def simulate_request(self, *args: Any, **kwargs: Any) -> falcon.testing.Result:
+        """See `TestClient`."""
+        result = super().simulate_request(*args, **kwargs)
+        method, path = (*args, kwargs.get("method"), kwargs.get("path"))[:2]
+        headers = {name.lower(): value for name, value in result.headers.items()}
+        self.contract.check(method, path.partition("?")[0], result.status_code, headers, result.content)
+        return result
+
+
 @contextmanager
-def running_application(gateway: MemoryGateway, settings: Settings) -> Iterator[falcon.testing.TestClient]:
+def running_application(gateway: MemoryGateway, settings: Settings) -> Iterator[CheckedClient]:
     """A client of it, as `bridge.server` puts it together."""
     parts = Parts.of(settings, gateway, b"secret")
     parts.board.start()
     try:
-        yield falcon.testing.TestClient(create_app(settings, parts))
+        yield CheckedClient(create_app(settings, parts))
     finally:
         parts.board.close()

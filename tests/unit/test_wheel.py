@@ -35,3 +35,8 @@ def test_the_job_scripts_are_in_it(wheel_names: list[str], name: str) -> None:
 def test_every_module_is_in_it(wheel_names: list[str]) -> None:
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "bridge").rglob("*.py")}
     assert modules <= set(wheel_names)
+
+
+@pytest.mark.parametrize("name", ["page.html.j2", "style.css.j2"])
+def test_the_page_of_the_specification_is_in_it(wheel_names: list[str], name: str) -> None:
+    assert f"bridge/openapi/{name}" in wheel_names

@@ -1,0 +1,303 @@
+"""`/openapi.json` and `/docs`: complete, true, and the same as what the service does."""
+
+import hashlib
+import json
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from importlib.metadata import version
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from hypothesis import HealthCheck, assume, given
+from hypothesis import settings as effort
+from hypothesis import strategies as st
+from openapi_spec_validator import validate
+
+from bridge.app import create_app
+from bridge.auth.callers import Caller
+from bridge.deadline import Deadline
+from bridge.errors import BridgeError, InvalidRequestError
+from bridge.hosts import HostRules
+from bridge.openapi import examples
+from bridge.openapi.operations import ALWAYS, ELSEWHERE, OPERATIONS, WHERE_COUNTED, WHERE_GUARDED
+from bridge.openapi.page import Page
+from bridge.openapi.schemas import request_schema, source_pattern, target_pattern
+from bridge.openapi.specification import specification
+from bridge.parts import Parts
+from bridge.questions import JobQuestion
+from bridge.requests import ParseRequest, RequestRules, read_request
+from bridge.uris import UriRules
+from tests.support.application import CheckedClient, running_application
+from tests.support.contract import METHODS, Contract, ContractError
+from tests.support.memory_gateway import MemoryGateway
+from tests.support.samples import PARSE_BODY, settings
+
+ANYWHERE = HostRules.of(None, ())
+RULES = RequestRules(
+    None,
+    targets=UriRules(frozenset({"postgresql", "sqlite"}), ANYWHERE),
+    sources=UriRules(frozenset({"http", "https"}), ANYWHERE),
+)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[CheckedClient]:
+    with running_application(MemoryGateway(), settings()) as client:
+        yield client
+
+
+@pytest.fixture(params=[False, True], ids=["open", "guarded"])
+def document(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return dict(specification("1.2.3", RULES, is_guarded=request.param))
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield path, method, item[method]
+
+
+def test_it_is_valid(document: dict[str, Any]) -> None:
+    validate(document)
+
+
+def test_it_tells_the_version_that_is_installed(client: CheckedClient) -> None:
+    assert client.simulate_get("/openapi.json").json["info"]["version"] == version("tsm-slurm-bridge")
+
+
+def test_every_route_has_its_operations_and_no_others_are_there(client: CheckedClient) -> None:
+    routed = set()
+    for route in client.app._router._roots:
+        routed |= set(_methods_of(route))
+    assert routed == {(operation.method, operation.path, operation.resource) for operation in OPERATIONS}
+
+
+def _methods_of(node: Any) -> Iterator[tuple[str, str, type]]:
+    """The methods that a node of Falcon's router and those below it answer, beside HEAD and OPTIONS."""
+    if node.resource is not None:
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            if hasattr(node.resource, f"on_{method.lower()}"):
+                yield method, node.uri_template, type(node.resource)
+    for child in node.children:
+        yield from _methods_of(child)
+
+
+@pytest.mark.parametrize("error", BridgeError.__subclasses__(), ids=lambda error: error.type)
+def test_every_error_is_somewhere(error: type[BridgeError]) -> None:
+    of_operations = {error for operation in OPERATIONS for error in operation.errors}
+    assert error in of_operations.union(ALWAYS, WHERE_COUNTED, WHERE_GUARDED, ELSEWHERE)
+
+
+def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
+    checked = 0
+    for owner, schema, example in _examples(document, document):
+        validator = jsonschema_rs.Draft202012Validator(
+            {**schema, "components": Contract(document).document["components"]}, validate_formats=True
+        )
+        assert not [error.message for error in validator.iter_errors(example)], (owner, example)
+        checked += 1
+    assert checked > 100
+
+
+def _examples(part: Any, owner: Any) -> Iterator[tuple[Any, dict[str, Any], Any]]:
+    if isinstance(part, list):
+        for item in part:
+            yield from _examples(item, owner)
+    if not isinstance(part, dict):
+        return
+    if "schema" in part and "example" in part:
+        yield owner, part["schema"], part["example"]
+    if "schema" in part and "examples" in part:
+        for example in part["examples"].values():
+            yield owner, part["schema"], example["value"]
+    if isinstance(part.get("examples"), list):
+        for example in part["examples"]:
+            yield owner, {name: rule for name, rule in part.items() if name != "examples"}, example
+    for name, item in part.items():
+        if name not in ("example", "examples"):
+            yield from _examples(item, name)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param({"status": "ok", "more": 1}, id="unknown-member"),
+        pytest.param({"status": "fine"}, id="other-value"),
+        pytest.param({}, id="missing-member"),
+    ],
+)
+def test_answers_that_it_does_not_have_are_found(client: CheckedClient, answer: dict[str, Any]) -> None:
+    headers = {"content-type": "application/json", "x-request-id": "r"}
+    with pytest.raises(ContractError):
+        client.contract.check("GET", "/health", 200, headers, json.dumps(answer).encode())
+    client.contract.check("GET", "/health", 200, headers, b'{"status": "ok"}')
+
+
+def test_only_a_guarded_service_asks_for_tokens() -> None:
+    for is_guarded in (False, True):
+        document: dict[str, Any] = dict(specification("1", RULES, is_guarded=is_guarded))
+        asked = {operation["operationId"] for _, _, operation in operations(document) if operation.get("security")}
+        public = {"health", "ready", "specification", "documentation"}
+        assert asked == ({operation.id for operation in OPERATIONS} - public if is_guarded else set())
+        assert ("securitySchemes" in document["components"]) is is_guarded
+    assert "Needs the scope `cancel`." in document["paths"]["/jobs/{job_id}"]["delete"]["description"]
+    assert {"401", "403"} <= document["paths"]["/jobs"]["get"]["responses"].keys()
+
+
+class Refuser:
+    """Knows everybody, and lets nobody do anything."""
+
+    def verify(self, _token: str, _deadline: Deadline) -> Caller:
+        """See `Verifier`."""
+        return Caller("nobody", frozenset())
+
+
+@pytest.mark.parametrize(("headers", "status"), [({}, 401), ({"Authorization": "Bearer invented"}, 403)])
+def test_what_a_guarded_service_refuses_is_in_it(headers: dict[str, str], status: int) -> None:
+    parts = replace(Parts.of(settings(), MemoryGateway(), b"secret"), verifiers=(Refuser(),))
+    client = CheckedClient(create_app(settings(), parts))
+    assert client.simulate_get("/jobs", headers=headers).status_code == status
+
+
+def test_the_operators_rules_are_in_it() -> None:
+    rules = RequestRules(
+        frozenset({"Csv", "Xml"}),
+        targets=UriRules(frozenset({"postgresql+psycopg"}), ANYWHERE),
+        sources=UriRules(frozenset({"https"}), ANYWHERE),
+    )
+    fields = request_schema(ParseRequest, rules)["properties"]
+    assert fields["parser"]["enum"] == ["Csv", "Xml"]
+    assert re.search(fields["target"]["pattern"], "postgresql+psycopg://u:p@h/d")
+    assert not re.search(fields["target"]["pattern"], "postgresqlpsycopg://h/d")
+    assert re.search(fields["source"]["pattern"], "https://h/")
+    assert not re.search(fields["source"]["pattern"], "http://h/")
+
+
+@pytest.mark.parametrize("schemes", [{"http", "https"}, {"http", "s3"}], ids=["default", "two-sorts"])
+@given(data=st.data())
+@effort(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+def test_sources_of_the_schema_are_taken(schemes: set[str], data: st.DataObject) -> None:
+    source = data.draw(st.from_regex(source_pattern(schemes), fullmatch=True))
+    assume(not is_bracketed(source))
+    rules = replace(RULES, sources=UriRules(frozenset(schemes), ANYWHERE))
+    read_request(ParseRequest, _body(source=source), rules)
+
+
+@pytest.mark.parametrize("schemes", [{"postgresql", "sqlite"}, {"postgresql+psycopg"}], ids=["two-sorts", "driver"])
+@given(data=st.data())
+@effort(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+def test_targets_of_the_schema_are_taken(schemes: set[str], data: st.DataObject) -> None:
+    target = data.draw(st.from_regex(target_pattern(schemes), fullmatch=True))
+    assume(not is_bracketed(target))
+    rules = replace(RULES, targets=UriRules(frozenset(schemes), ANYWHERE))
+    read_request(ParseRequest, _body(target=target), rules)
+
+
+def is_bracketed(uri: str) -> bool:
+    """Which addresses may stand in brackets, no pattern of a bearable length can say."""
+    return "[" in re.split("[/?#]", uri.split("://")[1])[0]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("http://", id="no-host"),
+        pytest.param("http:///path", id="empty-host"),
+        pytest.param("http://h:65536/", id="port-too-high"),
+        pytest.param("http://h:x/", id="port-no-number"),
+        pytest.param("http://u@/", id="user-without-host"),
+        pytest.param("http://[::1/", id="open-bracket"),
+        pytest.param("ftp://h/", id="scheme"),
+        pytest.param("http://h/ ", id="blank"),
+        pytest.param("http://h/%0", id="half-encoded"),
+    ],
+)
+def test_sources_that_are_refused_are_not_of_the_schema(source: str) -> None:
+    assert not re.search(request_schema(ParseRequest, RULES)["properties"]["source"]["pattern"], source)
+    with pytest.raises(InvalidRequestError):
+        read_request(ParseRequest, _body(source=source), RULES)
+
+
+def _body(**changes: str) -> bytes:
+    return json.dumps({**PARSE_BODY, **changes}).encode()
+
+
+@given(seconds=st.floats(0, 300))
+def test_every_number_of_seconds_is_taken(seconds: float) -> None:
+    assert JobQuestion.model_validate({"wait": json.dumps(seconds)}).wait == seconds
+
+
+class Reader(HTMLParser):
+    """Gathers what the page consists of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes += attributes
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def values(self, name: str) -> list[str | None]:
+        return [value for attribute, value in self.attributes if attribute == name]
+
+
+@pytest.fixture(scope="module")
+def page(client: CheckedClient) -> Reader:
+    reader = Reader()
+    reader.feed(client.simulate_get("/docs").text)
+    return reader
+
+
+def test_the_page_shows_all_that_there_is(page: Reader, client: CheckedClient) -> None:
+    document = client.simulate_get("/openapi.json").json
+    for path, method, operation in operations(document):
+        assert f"{method.upper()} {path}" in page.text
+        assert operation["summary"] in page.text
+    for name, schema in document["components"]["schemas"].items():
+        assert name in page.values("id")
+        assert schema["description"].replace("`", "") in page.text
+        for member in schema.get("properties", {}):
+            assert member in page.text
+    for error in {error for operation in OPERATIONS for error in operation.errors}:
+        assert str(examples.ERRORS[error]) in page.text
+
+
+def test_the_page_loads_nothing(page: Reader) -> None:
+    assert not page.tags & {"script", "link", "img", "iframe", "form", "base", "object", "embed"}
+    assert not [name for name, _ in page.attributes if name.startswith("on") or name in ("src", "style")]
+    assert {value.partition("#")[0] for value in page.values("href") if value} == {"", "openapi.json"}
+
+
+def test_the_pages_links_lead_somewhere(page: Reader) -> None:
+    places = page.values("id")
+    assert len(places) == len(set(places))
+    assert {value[1:] for value in page.values("href") if value and value.startswith("#")} <= set(places)
+
+
+def test_the_page_may_use_its_own_style_and_nothing_else(client: CheckedClient) -> None:
+    answer = client.simulate_get("/docs")
+    (style,) = re.findall("<style>(.*?)</style>", answer.text, re.DOTALL)
+    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = dict(rule.split(" ", 1) for rule in answer.headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == policy["base-uri"] == policy["form-action"] == policy["frame-ancestors"] == "'none'"
+    assert policy["style-src"] == f"'sha256-{digest}'"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_what_the_document_says_cannot_become_markup() -> None:
+    rules = replace(RULES, parsers=frozenset({"<script>"}))
+    html = Page.of(specification("<b>", rules, is_guarded=True)).html.decode()
+    assert "<script>" not in html
+    assert "<b>" not in html
+    assert "&lt;script&gt;" in html
