@@ -1,7 +1,7 @@
 """Lists of hosts, and which host a URI names. Pure.
 
-The bridge checks what a URI says, the extractor what that leads to. They share no environment, so the same file lies
-in `bridge/` and in `extractor/`; a test compares the two.
+The bridge checks what a URI says, the extractor what that leads to. They share no environment, but this file, to which
+`extractor/hosts.py` is a link.
 
 A host is taken in its usual form only: a name, an IPv4 address as 192.0.2.1, an IPv6 address as [2001:db8::1]. All
 others (127.1, 0x7f000001, 2130706433, %31..., zone ids) are refused: programs do not agree on what they lead to.

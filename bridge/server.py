@@ -32,7 +32,7 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises `SettingsError` where the settings do not let it start."""
     gateway = SlurmGateway(slurm_conf_path=settings.slurm_conf_path, workers=settings.workers)
     parts = Parts.of(settings, gateway, _load_secret(settings))
-    refuse_exposure(settings.host, parts.verifiers)
+    refuse_exposure(None if settings.socket_path else settings.host, parts.verifiers)
     try:
         app = create_app(settings, parts)
         gateway.start()

@@ -11,16 +11,22 @@ from bridge.settings import SettingsError
 log = logging.getLogger(__name__)
 
 
-def refuse_exposure(host: str, verifiers: Sequence[Verifier]) -> None:
-    """Raise `SettingsError` where other machines could reach `host`, and everybody there might do everything."""
+def refuse_exposure(host: str | None, verifiers: Sequence[Verifier]) -> None:
+    """Raise `SettingsError` where other machines could reach `host`, and everybody there might do everything.
+
+    `host` is `None` where the service listens on a unix socket: its folder and mode say who may connect.
+    """
     if verifiers:
         return
-    if not _is_loopback(host):
+    if host is not None and not _is_loopback(host):
         raise SettingsError(
-            f"host: {host} can be reached from other machines, and nobody is asked who he is: set token_file "
-            '(README, "Who may call"), or listen on 127.0.0.1'
+            f"host: {host} can be reached from other machines, and nobody is asked who he is: set token_file, "
+            'slurm_tokens or oidc (README, "Who may call"), or listen on 127.0.0.1'
         )
-    log.warning("authentication is off: every user of this machine can submit, read and cancel jobs; see token_file")
+    log.warning(
+        "authentication is off: everybody who can connect, every user of this machine or through a proxy, can submit, "
+        "read and cancel jobs; see token_file"
+    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -41,7 +41,7 @@ def test_loopback_is_taken_with_a_warning(host: str, caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.WARNING):
         refuse_exposure(host, ())
     (record,) = caplog.records
-    assert "authentication is off: every user of this machine can submit" in record.getMessage()
+    assert "authentication is off: everybody who can connect" in record.getMessage()
 
 
 @pytest.mark.usefixtures("names")

@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pytest
 
-import bridge.hosts
 from bridge.hosts import HostList, HostRules, host_of
 from bridge.uris import UriRules, check_source, check_target
 from tests.support.samples import settings
 
-ROOT = Path(__file__).parents[2]
 DENIED = settings().denied_hosts
 TARGET_SCHEMES = frozenset({"oracle", "postgresql", "sqlite", "sqlite+pysqlite"})
 
@@ -20,10 +18,6 @@ def check_sources(uri: str, allowed: list[str] | None = None, denied: frozenset[
 
 def check_targets(uri: str, allowed: list[str] | None = None) -> None:
     check_target(uri, UriRules(TARGET_SCHEMES, HostRules.of(allowed, DENIED)))
-
-
-def test_the_extractor_has_the_same_rules() -> None:
-    assert Path(bridge.hosts.__file__).read_text() == (ROOT / "extractor" / "hosts.py").read_text()
 
 
 @pytest.mark.parametrize(
