@@ -9,6 +9,7 @@ from pydantic_core import to_json
 from bridge.auth.guard import Guard
 from bridge.descriptors import JobFactory
 from bridge.errors import BridgeError
+from bridge.hosts import HostRules
 from bridge.masking import Masker
 from bridge.middleware import RequestLog
 from bridge.openapi.page import Page
@@ -22,12 +23,21 @@ from bridge.resources.outputs import OutputResource
 from bridge.resources.runs import RunResource
 from bridge.resources.specification import PageResource, SpecificationResource
 from bridge.settings import Settings
+from bridge.uris import UriRules
 
 
 def create_app(settings: Settings, parts: Parts) -> falcon.App[falcon.Request, falcon.Response]:
     """The WSGI application. Raises `jinja2.TemplateError` where a job script template cannot be rendered."""
     timeout_seconds = settings.request_timeout_seconds
-    rules = RequestRules(settings.parsers, settings.target_schemes, settings.source_schemes)
+    rules = RequestRules(
+        settings.parsers,
+        targets=UriRules(settings.target_schemes, HostRules.of(settings.target_hosts, settings.denied_hosts)),
+        sources=UriRules(
+            settings.source_schemes,
+            HostRules.of(settings.source_hosts, settings.denied_hosts),
+            settings.source_folders,
+        ),
+    )
     parse_jobs = JobFactory.for_kind(ParseRequest.kind, settings)
     qaqc_jobs = JobFactory.for_kind(QaqcRequest.kind, settings)
     masker = Masker([settings.mqtt_password.get_secret_value()] if settings.mqtt_password else [])

@@ -22,6 +22,7 @@ class JobComment:
     request_id: str
     key: str  # the client's Idempotency-Key, or one made up for this submission
     digest: str  # of the request; see bridge.identity
+    by: str | None = None  # the caller's name, where callers have to say who they are
 
     def to_json(self) -> str:
         """The text for `--comment`, e.g. `{"kind":"parse","thing":"ce2b4fb6-…","req":"…","key":"…","dig":"…"}`."""
@@ -31,6 +32,7 @@ class JobComment:
             "req": self.request_id,
             "key": self.key,
             "dig": self.digest,
+            **({} if self.by is None else {"by": self.by}),
         }
         return to_json(content).decode()
 
@@ -45,6 +47,7 @@ class JobComment:
                 request_id=str(content["req"]),
                 key=str(content["key"]),
                 digest=str(content["dig"]),
+                by=str(content["by"]) if "by" in content else None,
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return None

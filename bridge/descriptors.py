@@ -58,6 +58,12 @@ def _common_environment(settings: Settings) -> dict[str, str]:
     if settings.mqtt_broker and settings.mqtt_user and settings.mqtt_password:
         environment["MQTT_USER"] = settings.mqtt_user
         environment["MQTT_PASSWORD"] = settings.mqtt_password.get_secret_value()
+    # The bridge checks what a URI says; these are for the extractor, which sees where it leads.
+    environment["EXTRACTOR_DENIED_HOSTS"] = " ".join(sorted(settings.denied_hosts))
+    if settings.source_hosts is not None:
+        environment["EXTRACTOR_SOURCE_HOSTS"] = " ".join(sorted(settings.source_hosts))
+    if settings.source_folders:
+        environment["EXTRACTOR_FILE_ROOTS"] = ":".join(map(str, settings.source_folders))
     if settings.verbose:
         environment["VERBOSE"] = "true"
     return environment

@@ -161,6 +161,13 @@ class AccountingUnreachableError(BridgeError):
     retryable, retry_after_seconds = True, 5
 
 
+class IdentityProviderUnreachableError(BridgeError):
+    """The public keys of the identity provider are not to be had, so a token cannot be checked."""
+
+    status, type, title = 503, "identity-provider-unreachable", "Identity provider unreachable"
+    retryable, retry_after_seconds = True, 30
+
+
 class OutcomeUnknownError(BridgeError):
     """The request was sent and no answer came: Slurm may or may not have the job."""
 

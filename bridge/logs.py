@@ -1,6 +1,8 @@
 """Structured logs: one JSON object a line on standard error, each with the id of the request it belongs to."""
 
 import logging
+import traceback
+from collections.abc import Iterator
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
@@ -26,8 +28,21 @@ class JsonFormatter(logging.Formatter):
             entry["request_id"] = request_id
         entry |= {name: value for name, value in vars(record).items() if name not in _STANDARD_ATTRIBUTES}
         if record.exc_info:
-            entry["traceback"] = self.formatException(record.exc_info)
+            entry["traceback"] = "\n".join(map(_frames_and_type, _chain(record.exc_info[1])))
         return to_json(entry, fallback=str).decode()
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and those that it came from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _frames_and_type(error: BaseException) -> str:
+    """Where it was raised, and what it is. Its text may hold a value that a client sent, but for the system's own."""
+    text = f": {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
+    return "".join(traceback.format_tb(error.__traceback__)) + type(error).__qualname__ + text
 
 
 def configure_logging(*, verbose: bool) -> None:

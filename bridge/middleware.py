@@ -7,6 +7,7 @@ import time
 
 import falcon
 
+from bridge.auth.guard import caller_name
 from bridge.logs import request_id_var
 
 log = logging.getLogger(__name__)
@@ -32,10 +33,10 @@ class RequestLog:
     ) -> None:
         """Log method, path and outcome; never a query string, a header or a body: they may hold secrets."""
         problem = getattr(request.context, "problem", None)
-        caller = getattr(request.context, "caller", None)
         level = logging.DEBUG if problem is None and request.method in ROUTINE else logging.INFO
         if not log.isEnabledFor(level):
             return
+        caller = caller_name(request)
         log.log(
             level,
             "request",
@@ -45,7 +46,7 @@ class RequestLog:
                 "status": response.status_code,
                 "milliseconds": round((time.perf_counter() - request.context.started_at) * 1000, 2),
                 "client": request.remote_addr,
-                **({} if caller is None else {"caller": caller.name}),
+                **({} if caller is None else {"caller": caller}),
                 **({} if problem is None else {"problem": problem.type, "detail": str(problem)}),
                 **getattr(request.context, "log", {}),
             },

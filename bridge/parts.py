@@ -6,6 +6,8 @@ from bridge.admission import Admission
 from bridge.aftermath import Aftermath
 from bridge.archive import CALLERS_MAX, Archive
 from bridge.auth.callers import Verifier
+from bridge.auth.controller_check import WAITERS_MAX
+from bridge.auth.verifiers import verifiers_of
 from bridge.backlog import Backlog
 from bridge.cancellations import Cancellations
 from bridge.identity import Digests
@@ -23,7 +25,8 @@ READERS_SHARE = 4
 
 def thread_count(settings: Settings) -> int:
     """Those of the setting `threads`, and one for everything else that may wait."""
-    others = LOOK_WAITERS_MAX + CALLERS_MAX + 1  # and /ready, which one caller at a time waits for
+    # One caller at a time waits for /ready, and one for an identity provider's keys.
+    others = LOOK_WAITERS_MAX + CALLERS_MAX + WAITERS_MAX + 2
     return settings.threads + settings.max_waiting_clients + others
 
 
@@ -44,7 +47,7 @@ class Parts:
 
     @classmethod
     def of(cls, settings: Settings, gateway: Gateway, secret: bytes) -> "Parts":
-        """Nothing of it runs yet. `secret` is for the digests of requests."""
+        """Nothing of it runs yet. `secret` is for the digests of requests. Raises what `verifiers_of` does."""
         board = Board(gateway, settings.max_waiting_clients)
         keys = KeysAtWork()
         aftermath = Aftermath(gateway, board, keys)
@@ -58,7 +61,7 @@ class Parts:
             inquiries=inquiries,
             cancellations=Cancellations(gateway, board, inquiries, aftermath),
             digests=Digests(secret),
-            verifiers=(),
+            verifiers=verifiers_of(settings, gateway),
             admission=Admission(waiting_max, "wait for Slurm"),
             readers=Admission(max(1, waiting_max // READERS_SHARE), "read the output of jobs"),
         )

@@ -3,7 +3,6 @@
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar, cast
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import (
@@ -20,17 +19,13 @@ from pydantic_core import ErrorDetails
 
 from bridge.errors import FieldError, InvalidRequestError, MalformedJsonError
 from bridge.patterns import whole
+from bridge.uris import UriRules, check_source, check_target
 
 PARSER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,99}$"
-TARGET_MAX_BYTES = 2048
-SOURCE_MAX_BYTES = 8192
 ERRORS_MAX = 100  # in one answer
 
 # RFC 4122, section 3: 8-4-4-4-12 hexadecimal digits in either case, alone or as a URN. Looser forms are typing errors.
 _UUID_TEXT = re.compile(r"(?:urn:uuid:)?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.IGNORECASE)
-# RFC 3986, appendix A: every character that may stand in a URI.
-URI_CHARACTER = r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})"
-_URI_TEXT = re.compile(f"{URI_CHARACTER}+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +33,8 @@ class RequestRules:
     """The operator's part of the rules. `parsers` is `None` where any well-formed parser name is allowed."""
 
     parsers: frozenset[str] | None
-    target_schemes: frozenset[str]
-    source_schemes: frozenset[str]
+    targets: UriRules
+    sources: UriRules
 
 
 def _rules(info: ValidationInfo) -> RequestRules:
@@ -54,35 +49,12 @@ def _check_parser(parser: str, info: ValidationInfo) -> str:
     return parser
 
 
-def _check_uri(uri: str, schemes: frozenset[str], max_bytes: int) -> str:
-    if len(uri) > max_bytes:
-        raise ValueError(f"must have at most {max_bytes} bytes")
-    if not _URI_TEXT.fullmatch(uri):
-        raise ValueError("must be a URI (RFC 3986): percent-encode every character that may not stand in one")
-    scheme, separator, _ = uri.partition("://")
-    if not separator or scheme.lower() not in schemes:
-        raise ValueError(f"must start with one of {', '.join(f'{scheme}://' for scheme in sorted(schemes))}")
-    return uri
-
-
 def _check_target(uri: str, info: ValidationInfo) -> str:
-    return _check_uri(uri, _rules(info).target_schemes, TARGET_MAX_BYTES)
+    return check_target(uri, _rules(info).targets)
 
 
 def _check_source(uri: str, info: ValidationInfo) -> str:
-    _check_uri(uri, _rules(info).source_schemes, SOURCE_MAX_BYTES)
-    if uri.lower().startswith("http") and not _http_host(uri):
-        raise ValueError("must name a host")
-    return uri
-
-
-def _http_host(uri: str) -> str | None:
-    try:
-        parts = urlsplit(uri)
-        _ = parts.port  # raises where the port is no number
-    except ValueError:
-        raise ValueError("must be a URI (RFC 3986): its host or port is malformed") from None
-    return parts.hostname
+    return check_source(uri, _rules(info).sources)
 
 
 def _read_uuid(value: Any) -> Any:
@@ -108,7 +80,7 @@ class RunRequest(BaseModel):
 
     target: Target = Field(  # holds a password
         repr=False,
-        description="URI (RFC 3986) of the thing's datastore",
+        description="URI (RFC 3986) of the thing's datastore; its host is one that the operator allows",
         examples=["postgresql://tsm:invented@db.example/tsm"],
     )
     thing_uuid: ThingUuid = Field(
@@ -128,7 +100,7 @@ class ParseRequest(RunRequest):
     parser: Parser = Field(description="Name of the extractor's parser", examples=["CsvParser"])
     source: Source = Field(  # its query string may be a credential
         repr=False,
-        description="URI (RFC 3986) of the raw file",
+        description="URI (RFC 3986) of the raw file; its host is one that the operator allows",
         examples=["https://storage.example/bucket/file.csv?signature=invented"],
     )
 

@@ -14,6 +14,8 @@ from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
 
 from bridge.app import create_app
+from bridge.auth.controller_check import require_cluster_tokens
+from bridge.auth.exposure import refuse_exposure
 from bridge.deadline import Deadline
 from bridge.identity import load_secret
 from bridge.parts import Parts, thread_count
@@ -24,7 +26,6 @@ from bridge.transport import ProblemChannel
 
 log = logging.getLogger(__name__)
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 CHECK_PAUSE_SECONDS = 0.02  # while the last answers leave
 
 # Bodies above this are cut off by waitress itself. Those below it and too large for a route are read to their end, so
@@ -42,9 +43,12 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises `SettingsError` where the settings do not let it start."""
     gateway = SlurmGateway(slurm_conf_path=settings.slurm_conf_path, workers=settings.workers)
     parts = Parts.of(settings, gateway, _load_secret(settings))
+    refuse_exposure(settings.host, parts.verifiers)
     try:
         app = create_app(settings, parts)
         gateway.start()
+        if settings.slurm_tokens is not None and settings.slurm_tokens.jwks_path is None:
+            require_cluster_tokens(gateway)
         parts.start()
         connections: dict[int, Any] = {}
         _Stopping(parts, gateway, connections, settings.request_timeout_seconds).install()
@@ -84,10 +88,6 @@ def _listen(app: falcon.App[falcon.Request, falcon.Response], settings: Settings
         )
     except (OSError, ValueError) as error:  # ValueError: no such host
         raise SettingsError(f"host, port: cannot listen on {settings.host}:{settings.port}: {error}") from None
-    if settings.host not in LOOPBACK:
-        log.warning(
-            "everybody who can reach this address can submit jobs: it has to be closed to others by other means"
-        )
     log.info("listening", extra={"host": settings.host, "port": settings.port})
     server.run()
     log.info("stopped")

@@ -5,6 +5,7 @@ container=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 checkout=$(dirname "$container")
 cache=${BRIDGE_CACHE_DIR:-/var/cache/tsm-slurm-bridge}
 running_box=/run/tsm-slurm-bridge.box # "PID START-TIME" of the first process in the box that `run` started
+token_file=/var/lib/slurm-bridge/tokens.json # in a box that listens beyond loopback, where callers need a token
 
 die() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2
@@ -59,6 +60,11 @@ narrow_environment() {
         esac
     done
     export HOME=/root LANG=C.UTF-8 SLURM_CONF=/etc/slurm/slurm.conf
+}
+
+# Lets commands in the box whose root is $1 (`slurm-bridge token`) know its token file, if it has one.
+know_token_file() {
+    [[ ! -e $1$token_file ]] || export BRIDGE_TOKEN_FILE=${BRIDGE_TOKEN_FILE:-$token_file}
 }
 
 # Prints the pid of the running box's first process, if there is one.

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import requests
 
+from extractor import downloads, limits
 from extractor.errors import ExtractorError
 from extractor.logs import Progress, logger
 from extractor.redaction import without_credentials
@@ -63,7 +64,8 @@ def _download(uri: str, destination: Path) -> Path:
     received_bytes = 0
     try:
         with (
-            requests.get(uri, stream=True, timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)) as response,
+            downloads.session() as session,
+            session.get(uri, stream=True, timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)) as response,
             destination.open("wb") as file,
         ):
             if response.status_code != requests.codes.ok:
@@ -74,6 +76,8 @@ def _download(uri: str, destination: Path) -> Path:
                 file.write(chunk)
                 received_bytes += len(chunk)
                 progress.reached(received_bytes)
+    except limits.DeniedError as error:
+        raise ExtractorError(f"cannot read {shown}: {error}") from None
     except requests.Timeout:
         raise ExtractorError(f"cannot read {shown}: no answer in time") from None
     except requests.RequestException as error:

@@ -1,5 +1,6 @@
 """The datastore (SensorThings-like): its tables, how to reach it, and what is read from it."""
 
+import socket
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -35,9 +36,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
+from extractor import limits
 from extractor.errors import ExtractorError
 
 CONNECT_TIMEOUT_SECONDS = 10
+POSTGRESQL_PORT = 5432
 # How long a writer waits for another one's transaction on the same SQLite file.
 SQLITE_BUSY_TIMEOUT_SECONDS = 300
 
@@ -128,7 +131,23 @@ def connect(uri: str) -> Engine:
         event.listen(engine, "connect", _take_over_transactions)
         event.listen(engine, "begin", _begin_immediate)
         return engine
-    return create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
+    engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
+    event.listen(engine, "do_connect", _choose_addresses)
+    return engine
+
+
+def _choose_addresses(_dialect: object, _record: object, _arguments: object, parameters: dict[str, Any]) -> None:
+    """Let libpq connect to addresses that have been checked; it still compares `host` with the certificate."""
+    host = parameters.get("host")
+    if not host or host.startswith("/"):  # a socket on this machine
+        return
+    try:
+        addresses = limits.checked_addresses(host, parameters.get("port", POSTGRESQL_PORT))
+    except limits.DeniedError as error:
+        raise ExtractorError(f"cannot connect to the datastore: {error}") from None
+    except socket.gaierror as error:
+        raise ExtractorError(f"cannot connect to the datastore: {host}: {error.strerror}") from error
+    parameters.update(host=",".join([host] * len(addresses)), hostaddr=",".join(addresses))
 
 
 def _take_over_transactions(connection: sqlite3.Connection, _record: object) -> None:

@@ -1,10 +1,13 @@
 """Who calls, and what each scope allows."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from bridge.deadline import Deadline
+
+NAME_MAX = 64
 
 
 class Scope(StrEnum):
@@ -22,6 +25,11 @@ class Caller:
 
     name: str
     scopes: frozenset[Scope]
+
+
+def name_from(claim: str) -> str:
+    """A caller's name as near to `claim` as it may be: other characters become `_`, and what is too long is cut."""
+    return re.sub(r"[^A-Za-z0-9._@-]", "_", claim)[:NAME_MAX]
 
 
 class Verifier(Protocol):

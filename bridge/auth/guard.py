@@ -6,6 +6,7 @@ from typing import Any
 import falcon
 
 from bridge.auth.callers import Caller, Verifier
+from bridge.auth.slurm_tokens import SlurmTokens
 from bridge.deadline import Deadline
 from bridge.errors import ForbiddenError, UnauthenticatedError
 
@@ -21,6 +22,8 @@ class Guard:
 
     def __init__(self, verifiers: Sequence[Verifier], timeout_seconds: float) -> None:
         self._verifiers = tuple(verifiers)
+        # What comes in Slurm's header is a token of Slurm's or nothing.
+        self._slurm_verifiers = tuple(verifier for verifier in verifiers if isinstance(verifier, SlurmTokens))
         self._timeout_seconds = timeout_seconds
 
     def process_resource(
@@ -38,19 +41,26 @@ class Guard:
     def _identify(self, request: falcon.Request) -> Caller:
         token = _offered_token(request)
         deadline = Deadline.after(self._timeout_seconds)
-        for verifier in self._verifiers:
+        for verifier in self._slurm_verifiers if request.get_header(SLURM_HEADER) else self._verifiers:
             if (caller := verifier.verify(token, deadline)) is not None:
                 return caller
         raise UnauthenticatedError("This token is none that the service knows.")
 
 
+def caller_name(request: falcon.Request) -> str | None:
+    """Who sends the request; `None` where the guard has not asked."""
+    caller: Caller | None = getattr(request.context, "caller", None)
+    return None if caller is None else caller.name
+
+
 def _offered_token(request: falcon.Request) -> str:
-    scheme, _, token = (request.auth or "").partition(" ")
+    authorization = request.auth or ""
     slurm_token = request.get_header(SLURM_HEADER)
-    if request.auth and slurm_token:
+    if authorization and slurm_token:
         raise UnauthenticatedError(f"Send either `Authorization` or `{SLURM_HEADER}`, not both.")
     if slurm_token:
         return slurm_token
+    scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise UnauthenticatedError("Send a token as `Authorization: Bearer TOKEN`.", is_token_bad=False)
     return token.strip()

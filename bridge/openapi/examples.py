@@ -18,6 +18,7 @@ from bridge.errors import (
     FieldError,
     ForbiddenError,
     IdempotencyMismatchError,
+    IdentityProviderUnreachableError,
     InternalError,
     InvalidRequestError,
     MalformedJsonError,
@@ -126,6 +127,9 @@ ERRORS: dict[type[BridgeError], BridgeError] = {
             "Slurm's accounting could not be asked: Unable to connect to database. Ask again later.",
             slurm_code=7000,
             slurm_message="Unable to connect to database",
+        ),
+        IdentityProviderUnreachableError(
+            "The identity provider's keys cannot be fetched, so the token cannot be checked. Try again later."
         ),
         OutcomeUnknownError(
             "Slurm did not answer in time. Slurm may have the job, or make it later. Send the request again with the "

@@ -22,6 +22,7 @@ from bridge.errors import (
     ControllerUnreachableError,
     ForbiddenError,
     IdempotencyMismatchError,
+    IdentityProviderUnreachableError,
     InternalError,
     InvalidRequestError,
     MalformedJsonError,
@@ -87,7 +88,13 @@ class Operation:
 
 # What every operation may answer, those that need a scope, and what other methods and addresses get.
 ALWAYS: Errors = (MalformedRequestError, BodyTooLargeError, InternalError)
-WHERE_GUARDED: Errors = (UnauthenticatedError, ForbiddenError)
+WHERE_GUARDED: Errors = (
+    UnauthenticatedError,
+    ForbiddenError,
+    IdentityProviderUnreachableError,
+    ControllerUnreachableError,  # asked about Slurm's tokens
+    OverloadedError,
+)
 ELSEWHERE: Errors = (NotFoundError, MethodNotAllowedError)
 
 _BODY: Errors = (MalformedJsonError, UnsupportedMediaTypeError, InvalidRequestError)

@@ -1,6 +1,5 @@
 """JSON Schemas (2020-12) of what clients send and get, made of the models that validate and of the TypedDicts."""
 
-from collections.abc import Iterable
 from copy import deepcopy
 from functools import cache
 from typing import Any
@@ -11,17 +10,14 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from bridge.bodies import BODY_MAX_BYTES
 from bridge.documents import ProblemDocument
 from bridge.errors import BridgeError, InvalidRequestError, OutcomeUnknownError
+from bridge.openapi.uri_patterns import source_pattern, target_pattern
 from bridge.problems import TYPE_PREFIX
-from bridge.requests import SOURCE_MAX_BYTES, TARGET_MAX_BYTES, URI_CHARACTER, RequestRules
+from bridge.requests import RequestRules
+from bridge.uris import SOURCE_MAX_BYTES, TARGET_MAX_BYTES
 
 Schema = dict[str, Any]
 
 SCHEMAS = "#/components/schemas/"
-
-# RFC 3986, section 3.2, of a URI that names a host: user, host (a name or an address in brackets) and port.
-_USER = r"(?:(?:[A-Za-z0-9\-._~!$&'()*+,;=:]|%[0-9A-Fa-f]{2})*@)?"
-_HOST = r"(?:(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+|\[[0-9A-Fa-f:.]+\])"
-_PORT = r"(?::(?:[0-9]{0,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
 
 # The members of a problem that only these have.
 _OWN_MEMBERS = {"errors": InvalidRequestError, "idempotency_key": OutcomeUnknownError}
@@ -56,28 +52,9 @@ def request_schema(model: type[BaseModel], rules: RequestRules) -> Schema:
 def _operator_rules(rules: RequestRules) -> dict[str, Schema]:
     return {
         "parser": {} if rules.parsers is None else {"enum": sorted(rules.parsers)},
-        "target": {"maxLength": TARGET_MAX_BYTES, "pattern": uri_pattern(rules.target_schemes)},
-        "source": {"maxLength": SOURCE_MAX_BYTES, "pattern": uri_pattern(rules.source_schemes, named_host="http")},
+        "target": {"maxLength": TARGET_MAX_BYTES, "pattern": target_pattern(rules.targets)},
+        "source": {"maxLength": SOURCE_MAX_BYTES, "pattern": source_pattern(rules.sources)},
     }
-
-
-def uri_pattern(schemes: Iterable[str], *, named_host: str | None = None) -> str:
-    """A pattern (ECMA 262) for URIs with one of the schemes; with those that begin with `named_host` they name a host.
-
-    Schemes are in lower case here: others are taken too, but nobody should send them (RFC 3986, section 3.1).
-    """
-    with_host = sorted(scheme for scheme in schemes if named_host and scheme.startswith(named_host))
-    others = sorted(set(schemes).difference(with_host))
-    alternatives = []
-    if with_host:
-        alternatives.append(f"(?:{_any_of(with_host)})://{_USER}{_HOST}{_PORT}(?:[/?#]{URI_CHARACTER}*)?")
-    if others:
-        alternatives.append(f"(?:{_any_of(others)})://{URI_CHARACTER}*")
-    return f"^(?:{'|'.join(alternatives)})$"
-
-
-def _any_of(schemes: Iterable[str]) -> str:
-    return "|".join(scheme.replace("+", r"\+").replace(".", r"\.") for scheme in schemes)
 
 
 def problem_name(error: type[BridgeError]) -> str:

@@ -5,6 +5,7 @@ from typing import ClassVar
 import falcon
 
 from bridge.auth.callers import Scope
+from bridge.auth.guard import caller_name
 from bridge.bodies import read_json_body, refuse_query
 from bridge.comments import JobComment
 from bridge.deadline import Deadline
@@ -43,7 +44,12 @@ class RunResource:
         run = read_request(self._model, read_json_body(request), self._rules)
         offered_key = request.get_header(KEY_HEADER)
         comment = JobComment(
-            run.kind, run.thing_uuid, request.context.request_id, submission_key(offered_key), self._digests.of(run)
+            run.kind,
+            run.thing_uuid,
+            request.context.request_id,
+            submission_key(offered_key),
+            self._digests.of(run),
+            caller_name(request),
         )
         job = self._jobs.describe(run, comment)
         with self._admission:

@@ -28,6 +28,7 @@ from bridge.slurm.messages import (
 )
 from bridge.slurm.pool import WorkerPool
 from bridge.slurm.replies import expect
+from bridge.slurm.token_checks import TokenChecks
 from bridge.slurm.worker import worker_main
 
 R = TypeVar("R")
@@ -80,6 +81,12 @@ class Gateway(Protocol):
     def ping_accounting(self, deadline: Deadline) -> bool:
         """True where slurmdbd answers, False on a cluster without it. Raises what `find_past` does."""
 
+    def verify_token(self, token: str, deadline: Deadline) -> bool:
+        """Whether the controller accepts a token of Slurm's. Which user it then takes the bearer for is `sun` in it.
+
+        Raises `ControllerUnreachableError` where it does not say so, `SlurmRefusedError` where it knows no tokens.
+        """
+
     def workers(self) -> WorkerCount:
         """The state of the gateway's own processes; asks nobody."""
 
@@ -87,8 +94,8 @@ class Gateway(Protocol):
 class SlurmGateway:
     """The real one.
 
-    Submissions, looks at the queue, questions and the past have workers of their own, so that none waits for the
-    others.
+    Submissions, looks at the queue, questions, the past and tokens have workers of their own, so that none waits for
+    the others.
     """
 
     def __init__(self, *, slurm_conf_path: Path | None, workers: int) -> None:
@@ -98,6 +105,7 @@ class SlurmGateway:
         self._asker = WorkerPool(worker_main, arguments, size=1)
         self._pools = (self._writers, self._reader, self._asker)
         self._history = History(self.controller, arguments)
+        self._token_checks = TokenChecks(self.controller, arguments)
 
     def start(self) -> None:
         """Bring all workers up. Raises `WorkerUnavailableError` with the reason where that fails."""
@@ -109,6 +117,7 @@ class SlurmGateway:
         for pool in self._pools:
             pool.close()
         self._history.close()
+        self._token_checks.close()
 
     def submit(self, descriptor: JobDescriptor, deadline: Deadline) -> str:
         """See `Gateway`."""
@@ -153,9 +162,13 @@ class SlurmGateway:
         self._history.jobs(1, 1, deadline)
         return self._history.has_accounting(deadline)
 
+    def verify_token(self, token: str, deadline: Deadline) -> bool:
+        """See `Gateway`."""
+        return self._token_checks.verify(token, deadline)
+
     def workers(self) -> WorkerCount:
         """See `Gateway`."""
-        pools = (*self._pools, *self._history.pools)
+        pools = (*self._pools, *self._history.pools, *self._token_checks.pools)
         failures = [pool.start_failure for pool in pools if pool.start_failure is not None]
         alive = sum(pool.alive for pool in pools)
         return WorkerCount(sum(pool.size for pool in pools), alive, failures[0] if failures else None)

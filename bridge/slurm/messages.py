@@ -117,6 +117,13 @@ class LoadPast:
 
 
 @dataclass(frozen=True)
+class VerifyToken:
+    """Ask the controller whether it accepts a token. Reply: `Verified`."""
+
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Ready:
     """A worker's first word: libslurm is initialised."""
 
@@ -165,6 +172,14 @@ class ControllerFacts:
     booted_at: int  # when it was started, in seconds since the epoch
     min_job_age_seconds: int  # for how long it remembers a job that has ended
     has_accounting: bool  # whether it reports to slurmdbd, which remembers longer
+    has_tokens: bool  # whether it knows tokens (auth/jwt), and libslurm here does
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The controller's word on a token."""
+
+    is_good: bool
 
 
 @dataclass(frozen=True)
@@ -189,5 +204,5 @@ class Failure:
     message: str
 
 
-Request = Submit | Find | Ping | LoadQueue | Cancel | AskController | FindPast | LoadPast
-Reply = Submitted | Found | Pinged | QueueChange | Cancelled | ControllerFacts | Past | Failure | Bug
+Request = Submit | Find | Ping | LoadQueue | Cancel | AskController | FindPast | LoadPast | VerifyToken
+Reply = Submitted | Found | Pinged | QueueChange | Cancelled | ControllerFacts | Past | Verified | Failure | Bug

@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from bridge.comments import COMMENT_START, comment_of
+from bridge.hardening import forbid_core_dumps
 from bridge.job_ids import array_indices
 from bridge.slurm.accounting import find_past, load_past
 from bridge.slurm.errors import PYSLURM_REFUSED
@@ -46,8 +47,10 @@ from bridge.slurm.messages import (
     Request,
     Submit,
     Submitted,
+    VerifyToken,
 )
-from bridge.slurm.signing import Signature
+from bridge.slurm.signing import Signature, is_plugin_installed
+from bridge.slurm.token_worker import TokenVerifier
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -88,8 +91,18 @@ def historian_main(connection: Connection, slurm_conf_path: str | None) -> None:
     _serve(connection, pyslurm, handlers, None)
 
 
+def verifier_main(connection: Connection, slurm_conf_path: str | None) -> None:
+    """The same for others' tokens. It does nothing else: what it asks the controller it asks in their names."""
+    pyslurm = _begin(connection, slurm_conf_path)
+    if pyslurm is None:
+        return
+    handlers: Handlers = {VerifyToken: TokenVerifier(pyslurm, slurm_conf_path).verify}
+    _serve(connection, pyslurm, handlers, None)
+
+
 def _begin(connection: Connection, slurm_conf_path: str | None) -> "ModuleType | None":
     """pyslurm, or `None` where it cannot be had and the other end knows."""
+    forbid_core_dumps()  # each job that is submitted comes through here with all that is secret in it
     # Ctrl-C and systemd's stop reach the whole group. The web process lets what is in flight finish, and then kills us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -266,6 +279,7 @@ def _facts(pyslurm: "ModuleType", _request: AskController) -> Reply:
         booted_at=config.slurmctld_boot_time,
         min_job_age_seconds=config.min_job_age,
         has_accounting=config.accounting_storage_type == "accounting_storage/slurmdbd",
+        has_tokens="auth/jwt" in config.auth_alt_types and is_plugin_installed(config.plugin_dirs),
     )
 
 

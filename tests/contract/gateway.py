@@ -27,6 +27,9 @@ class Cluster(Protocol):
     def kill(self) -> None:
         """The controller is gone."""
 
+    def token(self) -> str:
+        """A token that the controller accepts."""
+
 
 def soon(seconds: float = 20.0) -> Deadline:
     """A deadline that a healthy controller always keeps."""
@@ -89,6 +92,7 @@ class GatewayContract:
         assert time.time() - 3600 < facts.booted_at <= time.time()
         assert facts.min_job_age_seconds >= 300
         assert not facts.has_accounting
+        assert facts.has_tokens
 
     def test_without_accounting_there_is_no_past(self, cluster: Cluster, tmp_path: Path) -> None:
         job_id = cluster.gateway.submit(descriptor(tmp_path), soon())
@@ -100,6 +104,19 @@ class GatewayContract:
 
     def test_the_controller_answers_a_ping(self, cluster: Cluster) -> None:
         assert [controller.is_responding for controller in cluster.gateway.ping(soon())] == [True]
+
+    def test_a_token_holds_and_none_with_another_signature(self, cluster: Cluster) -> None:
+        good = cluster.token()
+        forged = good.rpartition(".")[0] + "." + "A" * 43
+        answers = [cluster.gateway.verify_token(token, soon()) for token in (forged, good, forged, good, "garbage")]
+        assert answers == [False, True, False, True, False]
+
+    def test_a_silent_controller_says_nothing_of_tokens(self, cluster: Cluster) -> None:
+        good = cluster.token()
+        assert cluster.gateway.verify_token(good, soon())
+        cluster.pause()
+        with pytest.raises(ControllerUnreachableError):
+            cluster.gateway.verify_token(good, soon(0.5))
 
     def test_all_workers_are_alive(self, cluster: Cluster) -> None:
         count = cluster.gateway.workers()

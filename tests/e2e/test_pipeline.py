@@ -1,5 +1,7 @@
 """From the POST to data in a datastore: real Slurm, real extractor, real file, real PostgreSQL and MQTT broker."""
 
+import json
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,8 +16,10 @@ from tests.support import mosquitto, postgresql
 from tests.support.bridge_process import ROOT, Bridge, running_bridge, service_environment
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import THING, of_each_kind
+from tests.support.sites import serving as serving_site
 from tests.support.static_http import StaticHttp, serving
 
+DENIED = "127.0.0.2"
 EXTRACTOR_PYTHON = "/opt/extractor/bin/python"
 OBSERVATIONS = 8759  # of container/demo/sf-temps.csv
 OUTSIDE = 40 + 1126  # of them below 46, above 65: what the demo's flagRange has to find
@@ -42,6 +46,9 @@ def bridge(slurm: PrivateSlurm, broker: mosquitto.Mosquitto, shared_folder: Path
         shared_folder,
         [EXTRACTOR_PYTHON, str(ROOT / "extractor" / "main.py")],
         **of_each_kind("memory_mib", "1024"),
+        BRIDGE_DENIED_HOSTS=json.dumps([DENIED]),
+        BRIDGE_SOURCE_SCHEMES=json.dumps(["file", "http"]),
+        BRIDGE_SOURCE_FOLDERS=json.dumps([str(shared_folder / "sources")]),
         MQTT_BROKER=broker.address,
         MQTT_USER=broker.user,
         MQTT_PASSWORD=broker.password,
@@ -152,3 +159,38 @@ def test_a_job_that_cannot_work_says_why(
     assert line in said
     assert "Traceback" not in said
     assert "canary" not in said
+
+
+def test_a_source_that_leads_to_a_denied_host(
+    bridge: Bridge, datastore: tuple[str, Query], shared_folder: Path
+) -> None:
+    with serving_site("127.0.0.1") as open_site, serving_site(DENIED) as denied_site:
+        body = {"parser": "CsvParser", "target": datastore[0], "thing_uuid": THING}
+        refused = bridge.post("/extractor/run", {**body, "source": f"{denied_site.url}/f.csv"})
+        assert refused.status == 422
+        assert refused.body["errors"] == [{"field": "source", "message": "names a host that is denied here"}]
+
+        open_site.moved["/f.csv"] = f"{denied_site.url}/credentials?key=canary"
+        job = run(bridge, "/extractor/run", **{**body, "source": f"{open_site.url}/f.csv"})
+        assert (open_site.asked, denied_site.asked) == (["/f.csv"], [])
+    assert (job["state"], job["exit_code"]) == ("FAILED", 1)
+    said = errors_of(job, shared_folder)
+    assert f"cannot read {open_site.url}/f.csv: {denied_site.url}/credentials names a host that is denied here" in said
+    assert "canary" not in said
+
+
+def test_a_file_of_the_node(bridge: Bridge, datastore: tuple[str, Query], shared_folder: Path) -> None:
+    folder = shared_folder / "sources"
+    folder.mkdir(exist_ok=True)
+    body = {"parser": "CsvParser", "target": datastore[0], "thing_uuid": THING}
+    assert bridge.post("/extractor/run", {**body, "source": f"file://{folder}/../slurm.conf"}).status == 422
+
+    for name, leads_to in (("inside.csv", folder / "year.csv"), ("outside.csv", ROOT / "container/demo/sf-temps.csv")):
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(leads_to)
+    shutil.copy(ROOT / "container" / "demo" / "sf-temps.csv", folder / "year.csv")
+    job = run(bridge, "/extractor/run", **{**body, "source": f"file://{folder}/inside.csv"})
+    assert job["state"] == "COMPLETED", errors_of(job, shared_folder)
+    job = run(bridge, "/extractor/run", **{**body, "source": f"file://{folder}/outside.csv"})
+    assert (job["state"], job["exit_code"]) == ("FAILED", 1)
+    assert "outside the folders" in errors_of(job, shared_folder)

@@ -36,6 +36,9 @@ class SlurmCluster:
         self._slurm.kill_controller()
         self.is_alive = False
 
+    def token(self) -> str:
+        return self._slurm.run("scontrol", "token", "lifespan=300").strip().partition("=")[2]
+
 
 @pytest.fixture
 def gateway(slurm: PrivateSlurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmGateway]:

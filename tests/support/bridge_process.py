@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -67,43 +67,56 @@ class Bridge:
         headers = {"Content-Type": content_type, **({} if key is None else {"Idempotency-Key": key})}
         return self._request(urllib.request.Request(self.url + path, data, headers))
 
-    def wait_until_finished(self, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
-        """Poll the job until it has ended, and return it; says how it stood last where it has not."""
-        return self.wait_for(job_id, lambda job: bool(job["finished"]), seconds)
+    def send(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """Any request, with `body` as JSON; that of the answer is its bytes."""
+        data = None if body is None else json.dumps(body).encode()
+        typed = {"Content-Type": "application/json", **(headers or {})}
+        return _answer_to(urllib.request.Request(self.url + path, data, typed, method=method))
 
-    def wait_for(self, job_id: str, condition: Any, seconds: float = 30.0) -> dict[str, Any]:
+    def wait_until_finished(
+        self, job_id: str, seconds: float = 60.0, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Poll the job until it has ended, and return it; says how it stood last where it has not."""
+        return self.wait_for(job_id, lambda job: bool(job["finished"]), seconds, headers)
+
+    def wait_for(
+        self, job_id: str, condition: Any, seconds: float = 30.0, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Poll the job until `condition(job)` holds."""
         deadline = time.monotonic() + seconds
         while True:
-            answer = self.get(f"/jobs/{job_id}")
+            answer = self.get(f"/jobs/{job_id}", **(headers or {}))
             if answer.status == 200 and condition(answer.body):
                 return dict(answer.body)
             assert time.monotonic() < deadline, f"job {job_id} after {seconds} s: {answer.status} {answer.body}"
             time.sleep(0.1)
 
     def _request(self, request: urllib.request.Request) -> Answer:
-        try:
-            with urllib.request.urlopen(request, timeout=60) as response:
-                return _answer(response.status, response.headers, response.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return _answer(error.code, error.headers, error.read())
+        answer = _answer_to(request)
+        return replace(answer, body=json.loads(answer.body) if answer.body else None)
 
 
-def _answer(status: int, headers: Message, content: bytes) -> Answer:
-    return Answer(status, headers, json.loads(content) if content else None)
+def _answer_to(request: urllib.request.Request) -> Answer:
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return Answer(response.status, response.headers, response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, error.headers, error.read())
 
 
-def start_bridge(folder: Path, environment: Mapping[str, str], *arguments: str, port: int | None = None) -> Bridge:
+def start_bridge(
+    folder: Path, environment: Mapping[str, str], *arguments: str, port: int | None = None, program: str = "bridge"
+) -> Bridge:
     """The service on `port` or a free one, as the user that jobs belong to, with nothing but `environment` around it.
 
-    Its log goes to `folder`.
+    Its log goes to `folder`. `program` is the module to run: another one for a service that is changed for a test.
     """
     port = port or free_port()
     log_path = folder / "bridge.log"
     with log_path.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bridge", "serve", "--port", str(port), *arguments],
+            [sys.executable, "-m", program, "serve", "--port", str(port), *arguments],
             cwd=ROOT,
             env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **environment},
             user=SERVICE_USER,
@@ -131,9 +144,11 @@ def service_environment(
 
 
 @contextmanager
-def running_bridge(folder: Path, environment: Mapping[str, str], *arguments: str) -> Iterator[Bridge]:
+def running_bridge(
+    folder: Path, environment: Mapping[str, str], *arguments: str, program: str = "bridge"
+) -> Iterator[Bridge]:
     """See `start_bridge`. Leaving the context stops it with SIGTERM, and insists that it ends well."""
-    bridge = start_bridge(folder, environment, *arguments)
+    bridge = start_bridge(folder, environment, *arguments, program=program)
     try:
         yield bridge
         assert bridge.process.poll() is None, f"the bridge ended by itself:\n{bridge.log}"

@@ -26,6 +26,8 @@ class MemoryGateway:
         self._told: dict[str, JobSnapshot] | None = None
         self.is_paused = False
         self.is_dead = False
+        self.good_tokens: set[str] = set()
+        self.token_checks = 0  # how often it has been asked
         self.has_accounting = has_accounting
         self.accounting_is_dead = False
         self._forgotten: dict[str, JobSnapshot] = {}
@@ -70,7 +72,9 @@ class MemoryGateway:
     def controller(self, deadline: Deadline) -> ControllerFacts:
         """See `Gateway`."""
         self._read(deadline)
-        return ControllerFacts(self._booted_at, min_job_age_seconds=300, has_accounting=self.has_accounting)
+        return ControllerFacts(
+            self._booted_at, min_job_age_seconds=300, has_accounting=self.has_accounting, has_tokens=True
+        )
 
     def ping(self, deadline: Deadline) -> tuple[ControllerPing, ...]:
         """See `Gateway`."""
@@ -96,6 +100,12 @@ class MemoryGateway:
         if self.has_accounting and self.accounting_is_dead:
             raise accounting_error(*NO_ACCOUNTING)
         return self.has_accounting
+
+    def verify_token(self, token: str, deadline: Deadline) -> bool:
+        """See `Gateway`."""
+        self.token_checks += 1
+        self._read(deadline)
+        return token in self.good_tokens
 
     def workers(self) -> WorkerCount:
         """See `Gateway`."""

@@ -37,7 +37,8 @@ class PrivateSlurm:
     Args:
         folder: an existing folder for all of its files. The users that are to submit must be able to enter it.
         nodes: number of slurmds.
-        overrides: parameters of slurm.conf to set otherwise, or to add: `{"MessageTimeout": "2"}`.
+        overrides: parameters of slurm.conf to set otherwise, or to add: `{"MessageTimeout": "2"}`; an empty one is left
+            out.
         partitions: the lines that define partitions.
         cpus: CPUs of each node, which need not have so many: as many jobs run at a time.
     """
@@ -280,11 +281,11 @@ class PrivateSlurm:
 
 
 def _changed(conf: str, parameters: Mapping[str, str], partitions: Sequence[str]) -> str:
-    """`conf` with these parameters set, each once, and with these partitions in place of its own."""
+    """`conf` with these parameters, each once or where it is empty not at all, and these partitions for its own."""
     replaced = "|".join([*map(re.escape, parameters), "PartitionName"])
     kept = [line for line in conf.splitlines() if not re.match(rf"\s*({replaced})\s*=", line, re.IGNORECASE)]
     # Partitions come last: they name nodes, which are included above.
-    return "\n".join([*kept, *(f"{name}={value}" for name, value in parameters.items()), *partitions, ""])
+    return "\n".join([*kept, *(f"{name}={value}" for name, value in parameters.items() if value), *partitions, ""])
 
 
 def _require_enterable(folder: Path) -> None:

@@ -7,27 +7,32 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from bridge.settings import KINDS, PREFIX, KindSettings, Settings
+from bridge.settings import KINDS, PREFIX, TABLES, KindSettings, Settings
 from tests.support.samples import of_each_kind
 
 
 def settings_table() -> str:
     """Markdown: name in the settings file, variable, default, meaning."""
     rows = ["| setting | variable | default | meaning |", "|---|---|---|---|", *_rows(Settings), *_rows(KindSettings)]
+    for table, model in TABLES.items():
+        if model is not KindSettings:
+            rows += _rows(model, table)
     return "\n".join(rows) + "\n"
 
 
-def _rows(model: type[BaseModel]) -> Iterator[str]:
+def _rows(model: type[BaseModel], table: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
-        if field.annotation is KindSettings:
+        if model is Settings and name in TABLES:
             continue
-        setting, variable = _names(model, name, field)
+        setting, variable = _names(model, name, field, table)
         yield f"| `{setting}` | `{variable}` | {_default(field)} | {field.description} |"
 
 
-def _names(model: type[BaseModel], name: str, field: FieldInfo) -> tuple[str, str]:
+def _names(model: type[BaseModel], name: str, field: FieldInfo, table: str) -> tuple[str, str]:
     if model is KindSettings:
         return "`, `".join(f"{kind}.{name}" for kind in KINDS), "`, `".join(of_each_kind(name, ""))
+    if table:
+        return f"{table}.{name}", f"{PREFIX}{table}__{name}".upper()
     return name, name.upper() if field.validation_alias else PREFIX + name.upper()
 
 
@@ -39,8 +44,8 @@ def _default(field: FieldInfo) -> str:
 
 def _text(value: Any) -> str:
     """As one may write it into a variable."""
-    if isinstance(value, (frozenset, dict, bool)):
-        return json.dumps(sorted(value) if isinstance(value, frozenset) else value)
+    if isinstance(value, (frozenset, tuple, dict, bool)):
+        return json.dumps(value, default=sorted)  # which is for sets
     return str(value)
 
 

@@ -68,7 +68,7 @@ def test_a_job_that_the_controller_lost_is_submitted_again_and_once() -> None:
     gateway = MemoryGateway()
     watch = Aftermath(gateway, Board(gateway, 8), KeysAtWork())
     watch.start()
-    comment = JobComment("parse", UUID(THING), "request-1", uuid4().hex, "digest-1")
+    comment = JobComment("parse", UUID(THING), "request-1", uuid4().hex, "digest-1", by="dispatcher")
     job = descriptor(OUTPUT_FOLDER, comment=comment.to_json())
     watch.note_accepted(job, comment, gateway.submit(job, Deadline.after(1)))
     time.sleep(0.3)

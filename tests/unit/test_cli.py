@@ -34,6 +34,9 @@ def run(folder: Path, *arguments: str, **variables: str) -> subprocess.Completed
         pytest.param({"BRIDGE_TYPO": "1"}, "BRIDGE_TYPO: no setting has this name", id="unknown"),
         pytest.param({"BRIDGE_SLURM_CONF_PATH": "/nowhere"}, "slurm_conf_path: cannot read", id="no-slurm-conf"),
         pytest.param({"BRIDGE_DIGEST_SECRET_PATH": "/dev/null"}, "digest_secret_path: others may read", id="secret"),
+        pytest.param({"BRIDGE_TOKEN_FILE": "/nowhere"}, "token_file: /nowhere is not there", id="no-token-file"),
+        pytest.param({"BRIDGE_TOKEN_FILE": "/dev/null"}, "token_file: others may read or write", id="token-file"),
+        pytest.param({"BRIDGE_HOST": "0.0.0.0"}, "host: 0.0.0.0 can be reached from other", id="exposed"),  # noqa: S104
         pytest.param({"BRIDGE_TEMPLATE_FOLDER": "/nowhere"}, "template_folder: a job script", id="no-templates"),
     ],
 )

@@ -97,7 +97,19 @@ def test_the_extractor_finds_its_own_modules_and_none_in_the_working_folder(tmp_
 
 def test_the_jobs_environment_is_explicit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERVICE_SECRET", "canary")
-    factory = JobFactory.for_kind("parse", settings(mqtt_broker="b:1", mqtt_user="u", mqtt_password="p", verbose=True))
+    factory = JobFactory.for_kind(
+        "parse",
+        settings(
+            mqtt_broker="b:1",
+            mqtt_user="u",
+            mqtt_password="p",
+            verbose=True,
+            source_schemes={"file", "https"},
+            source_folders=["/a", "/b"],
+            source_hosts={"a.example", "10.0.0.0/8"},
+            denied_hosts={"fe80::/10", "127.0.0.1"},
+        ),
+    )
     assert factory.environment == {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
@@ -106,7 +118,11 @@ def test_the_jobs_environment_is_explicit(monkeypatch: pytest.MonkeyPatch) -> No
         "MQTT_USER": "u",
         "MQTT_PASSWORD": "p",
         "VERBOSE": "true",
+        "EXTRACTOR_FILE_ROOTS": "/a:/b",
+        "EXTRACTOR_SOURCE_HOSTS": "10.0.0.0/8 a.example",
+        "EXTRACTOR_DENIED_HOSTS": "127.0.0.1 fe80::/10",
     }
     without = JobFactory.for_kind("qaqc", settings(mqtt_user="u", mqtt_password="p"))
     assert without.environment["MQTT_BROKER"] == "None"
-    assert "MQTT_PASSWORD" not in without.environment
+    assert not {"MQTT_PASSWORD", "EXTRACTOR_FILE_ROOTS", "EXTRACTOR_SOURCE_HOSTS"} & without.environment.keys()
+    assert "169.254.0.0/16" in without.environment["EXTRACTOR_DENIED_HOSTS"].split()

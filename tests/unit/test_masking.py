@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from bridge.masking import BLOCK_BYTES, EDGE_BYTES, SECRET_MIN_BYTES, Masker
-from bridge.requests import SOURCE_MAX_BYTES
+from bridge.uris import SOURCE_MAX_BYTES
 
 PASSWORD = "pa/s w%rd?'ä"
 MIB = 2**20

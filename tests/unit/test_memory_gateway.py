@@ -25,6 +25,10 @@ class MemoryCluster:
     def kill(self) -> None:
         self._memory.is_dead = True
 
+    def token(self) -> str:
+        self._memory.good_tokens.add("a.b.c")
+        return "a.b.c"
+
 
 class TestMemoryGateway(GatewayContract):
     @pytest.fixture

@@ -115,3 +115,9 @@ def test_comments_come_back() -> None:
     text = f'{{"kind":"parse","thing":"{THING}","req":"request-1","key":"key-1","dig":"digest-1"}}'
     assert COMMENT.to_json() == text
     assert JobComment.from_json(COMMENT.to_json()) == COMMENT
+
+
+def test_a_comment_names_the_caller_where_there_is_one() -> None:
+    comment = replace(COMMENT, by="dispatcher@tsm")
+    assert comment.to_json() == COMMENT.to_json().removesuffix("}") + ',"by":"dispatcher@tsm"}'
+    assert JobComment.from_json(comment.to_json()) == comment

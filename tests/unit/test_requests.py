@@ -6,10 +6,17 @@ from typing import Any
 import pytest
 
 from bridge.errors import InvalidRequestError, MalformedJsonError
+from bridge.hosts import HostRules
 from bridge.requests import ParseRequest, QaqcRequest, RequestRules, read_request
+from bridge.uris import UriRules
 from tests.support.samples import PARSE_BODY, QAQC_BODY, THING
 
-RULES = RequestRules(None, frozenset({"postgresql", "postgresql+psycopg", "sqlite"}), frozenset({"http", "https"}))
+ANYWHERE = HostRules.of(None, ())
+RULES = RequestRules(
+    None,
+    targets=UriRules(frozenset({"postgresql", "postgresql+psycopg", "sqlite"}), ANYWHERE),
+    sources=UriRules(frozenset({"http", "https"}), ANYWHERE),
+)
 
 
 def parse(**changes: Any) -> ParseRequest:
@@ -125,7 +132,7 @@ def test_malformed(body: bytes) -> None:
 
 
 def test_only_the_operators_parsers() -> None:
-    rules = RequestRules(frozenset({"CsvParser"}), RULES.target_schemes, RULES.source_schemes)
+    rules = RequestRules(frozenset({"CsvParser"}), RULES.targets, RULES.sources)
     assert read_request(ParseRequest, json.dumps(PARSE_BODY).encode(), rules).parser == "CsvParser"
     with pytest.raises(InvalidRequestError) as caught:
         read_request(ParseRequest, json.dumps({**PARSE_BODY, "parser": "Other"}).encode(), rules)

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
-from bridge.settings import KindSettings, Settings, SettingsError, load_settings
+from bridge.settings import TABLES, Settings, SettingsError, load_settings
 from tests.support.samples import of_each_kind
 
 COMMAND = '["/opt/python", "/opt/main.py"]'
@@ -82,8 +83,41 @@ def test_mqtt_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, off: str) -> 
         pytest.param("BRIDGE_OUTPUT_FOLDER", "canary/x", "must be an absolute path", id="relative"),
         pytest.param("BRIDGE_TARGET_SCHEMES", "canary", "given as JSON", id="not-json"),
         pytest.param("BRIDGE_JOB_ENVIRONMENT", '{"SLURM_JWT": "canary"}', "SLURM_JWT is not a name", id="job-slurm"),
+        pytest.param(
+            "BRIDGE_JOB_ENVIRONMENT", '{"EXTRACTOR_FILE_ROOTS": "/"}', "made of source_folders", id="job-roots"
+        ),
+        pytest.param("BRIDGE_SOURCE_SCHEMES", '["file"]', "source_folders and the scheme `file`", id="file-anywhere"),
+        pytest.param("BRIDGE_SOURCE_FOLDERS", '["/a"]', "source_folders and the scheme `file`", id="folders-unused"),
+        pytest.param("BRIDGE_SOURCE_FOLDERS", '["/a:/b"]', "may hold no `:`", id="folder-with-colon"),
+        pytest.param("BRIDGE_SOURCE_FOLDERS", '["/a/.."]', "may hold no `:` and no `..`", id="folder-above"),
+        pytest.param("BRIDGE_SOURCE_HOSTS", '["10.0.0.1/8"]', "'10.0.0.1/8' is no host name", id="network-and-host"),
+        pytest.param("BRIDGE_TARGET_HOSTS", '["http://db/"]', "target_hosts (or BRIDGE", id="uri-for-host"),
+        pytest.param("BRIDGE_DENIED_HOSTS", '["*"]', "'*' is no host name", id="host-pattern"),
         pytest.param("BRIDGE_CONFIG_FILE", "/nowhere", "BRIDGE_CONFIG_FILE: cannot read /nowhere", id="no-file"),
+        pytest.param("BRIDGE_OIDC__ISSUR", "x", "oidc.issur: no setting has this name", id="unknown-in-table"),
+        pytest.param("BRIDGE_OIDC__ISSUER", "http://canary", "must be an https URL", id="issuer-http"),
+        pytest.param(
+            "BRIDGE_OIDC__ISSUER", "https://i", "oidc.audience (or BRIDGE_OIDC__AUDIENCE in", id="no-audience"
+        ),
+        pytest.param("BRIDGE_OIDC__JWKS", "http://canary/jwks", "http is for loopback only", id="keys-over-http"),
+        pytest.param("BRIDGE_OIDC__JWKS", "https://u:canary@idp/", "must be an https URL", id="keys-with-password"),
+        pytest.param(
+            "BRIDGE_OIDC__JWKS", "canary.json", "must be an https URL or an absolute path", id="keys-relative"
+        ),
+        pytest.param("BRIDGE_OIDC__JWKS", "file:///canary", "must be an https URL or an absolute", id="keys-file-url"),
+        pytest.param("BRIDGE_OIDC__SCOPES", '{"a": ["canary"]}', "(or BRIDGE_OIDC__SCOPES in the", id="no-such-scope"),
+        pytest.param("BRIDGE_SLURM_TOKENS__USERS", "{}", "slurm_tokens.users (or BRIDGE_SLURM_", id="nobody"),
+        pytest.param("BRIDGE_SLURM_TOKENS__USERS", '{"": []}', "slurm_tokens.users", id="user-without-name"),
+        pytest.param(
+            "BRIDGE_SLURM_TOKENS",
+            '{"users": {"a": []}, "user_claim": "u"}',
+            "needs jwks_path",
+            id="claim-of-no-use",
+        ),
         pytest.param("MQTT_BROKER", "canary", "mqtt_broker (or MQTT_BROKER in the environment)", id="broker-no-port"),
+        pytest.param("MQTT_BROKER", "canary:65536", "its port must be 1 to 65535", id="broker-port-range"),
+        pytest.param("MQTT_BROKER", "canary:0", "its port must be 1 to 65535", id="broker-port-0"),
+        pytest.param("BRIDGE_TOKEN_FILE", "canary/x", "must be an absolute path", id="relative-token-file"),
         pytest.param("MQTT_BROKER", "h:1", "set MQTT_USER and MQTT_PASSWORD", id="broker-without-user"),
     ],
 )
@@ -115,12 +149,54 @@ def test_bad_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, m
     assert "canary" not in str(caught.value)
 
 
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620], ids=oct)
+def test_a_secret_that_others_may_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int) -> None:
+    config_file(tmp_path, monkeypatch, 'mqtt_password = "canary"\n')
+    path = tmp_path / "config.toml"
+    path.chmod(mode)
+    with pytest.raises(SettingsError) as caught:
+        load_settings({})
+    assert str(caught.value) == f"mqtt_password: others may read it in {path}: chmod 600 {path}"
+
+
+def test_a_secret_in_a_file_of_ones_own_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config_file(tmp_path, monkeypatch, 'mqtt_password = "canary"\n')
+    (tmp_path / "config.toml").chmod(0o600)
+    assert load_settings({}).mqtt_password is not None
+
+
+def test_a_file_without_secrets_may_be_read_by_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config_file(tmp_path, monkeypatch, 'mqtt_user = "user"\n')
+    (tmp_path / "config.toml").chmod(0o644)
+    monkeypatch.setenv("MQTT_PASSWORD", "canary")
+    assert load_settings({}).mqtt_user == "user"
+
+
 def test_the_extractor_has_to_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BRIDGE_QAQC__EXTRACTOR_COMMAND")
     with pytest.raises(SettingsError, match=r"qaqc \(or BRIDGE_QAQC in the environment\): Field required"):
         load_settings({})
 
 
+@pytest.mark.parametrize("jwks", ["/etc/jwks.json", "https://idp.example/jwks", "http://127.0.0.1:8080/jwks"])
+def test_tables_in_the_environment(monkeypatch: pytest.MonkeyPatch, jwks: str) -> None:
+    monkeypatch.setenv("BRIDGE_OIDC__ISSUER", "https://idp.example")
+    monkeypatch.setenv("BRIDGE_OIDC__AUDIENCE", "tsm")
+    monkeypatch.setenv("BRIDGE_OIDC__JWKS", jwks)
+    monkeypatch.setenv("BRIDGE_SLURM_TOKENS__USERS", '{"alice": ["submit", "read"]}')
+    settings = load_settings({})
+    assert settings.oidc is not None
+    assert (settings.oidc.issuer, settings.oidc.jwks) == ("https://idp.example", jwks)
+    assert settings.slurm_tokens is not None
+    assert settings.slurm_tokens.users == {"alice": {"submit", "read"}}
+
+
+def test_no_tokens_are_taken_unless_asked_for() -> None:
+    settings = load_settings({})
+    assert (settings.oidc, settings.slurm_tokens) == (None, None)
+
+
 def test_every_setting_says_what_it_means() -> None:
-    fields = {**Settings.model_fields, **KindSettings.model_fields}
-    assert [name for name, field in fields.items() if not field.description] == []
+    models: list[type[BaseModel]] = [Settings, *TABLES.values()]
+    fields = [item for model in models for item in model.model_fields.items()]
+    assert [name for name, field in fields if not field.description] == []

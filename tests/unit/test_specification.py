@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, assume, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 from openapi_spec_validator import validate
@@ -21,20 +22,27 @@ from bridge.app import create_app
 from bridge.auth.callers import Caller
 from bridge.deadline import Deadline
 from bridge.errors import BridgeError, InvalidRequestError
+from bridge.hosts import HostRules
 from bridge.openapi import examples
 from bridge.openapi.operations import ALWAYS, ELSEWHERE, OPERATIONS, WHERE_GUARDED
 from bridge.openapi.page import Page
-from bridge.openapi.schemas import request_schema, uri_pattern
+from bridge.openapi.schemas import request_schema
 from bridge.openapi.specification import specification
 from bridge.parts import Parts
 from bridge.questions import JobQuestion
 from bridge.requests import ParseRequest, RequestRules, read_request
+from bridge.uris import UriRules
 from tests.support.application import CheckedClient, running_application
 from tests.support.contract import METHODS, Contract, ContractError
 from tests.support.memory_gateway import MemoryGateway
 from tests.support.samples import PARSE_BODY, settings
 
-RULES = RequestRules(None, frozenset({"postgresql", "sqlite"}), frozenset({"http", "https"}))
+ANYWHERE = HostRules.of(None, ())
+RULES = RequestRules(
+    None,
+    targets=UriRules(frozenset({"oracle", "postgresql", "postgresql+psycopg", "sqlite"}), ANYWHERE),
+    sources=UriRules(frozenset({"http", "https"}), ANYWHERE),
+)
 
 
 @pytest.fixture(scope="module")
@@ -158,23 +166,29 @@ def test_what_a_guarded_service_refuses_is_in_it(headers: dict[str, str], status
 
 
 def test_the_operators_rules_are_in_it() -> None:
-    rules = RequestRules(frozenset({"Csv", "Xml"}), frozenset({"postgresql+psycopg"}), frozenset({"https"}))
+    rules = RequestRules(
+        frozenset({"Csv", "Xml"}),
+        targets=UriRules(frozenset({"postgresql+psycopg"}), ANYWHERE),
+        sources=UriRules(frozenset({"https", "file"}), ANYWHERE, (Path("/data/a+b"),)),
+    )
     fields = request_schema(ParseRequest, rules)["properties"]
     assert fields["parser"]["enum"] == ["Csv", "Xml"]
     assert re.search(fields["target"]["pattern"], "postgresql+psycopg://u:p@h/d")
     assert not re.search(fields["target"]["pattern"], "postgresqlpsycopg://h/d")
     assert re.search(fields["source"]["pattern"], "https://h/")
     assert not re.search(fields["source"]["pattern"], "http://h/")
+    assert re.search(fields["source"]["pattern"], "file:///data/a%2Bb/c.csv")
+    assert not re.search(fields["source"]["pattern"], "file:///data/other/c.csv")
 
 
-@pytest.mark.parametrize("schemes", [RULES.source_schemes, frozenset({"http", "s3"})], ids=["default", "two-sorts"])
+@pytest.mark.parametrize("field", ["target", "source"])
 @given(data=st.data())
-@effort(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-def test_sources_of_the_schema_are_taken(schemes: frozenset[str], data: st.DataObject) -> None:
-    source = data.draw(st.from_regex(uri_pattern(schemes, named_host="http"), fullmatch=True))
-    if "[" in source.split("://")[1].split("/")[0]:
-        return  # which addresses may stand in brackets, no pattern of a bearable length can say
-    read_request(ParseRequest, _body(source=source), replace(RULES, source_schemes=schemes))
+@effort(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+def test_uris_of_the_schema_are_taken(field: str, data: st.DataObject) -> None:
+    pattern = request_schema(ParseRequest, RULES)["properties"][field]["pattern"]
+    uri = data.draw(st.from_regex(pattern, fullmatch=True))
+    assume("[" not in uri)  # which addresses may stand in brackets, no pattern of a bearable length can say
+    read_request(ParseRequest, _body(**{field: uri}), RULES)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +197,12 @@ def test_sources_of_the_schema_are_taken(schemes: frozenset[str], data: st.DataO
         pytest.param("http://", id="no-host"),
         pytest.param("http:///path", id="empty-host"),
         pytest.param("http://h:65536/", id="port-too-high"),
+        pytest.param("http://h:0/", id="port-zero"),
         pytest.param("http://h:x/", id="port-no-number"),
+        pytest.param("http://127.1/", id="short-address"),
+        pytest.param("http://1.2.3.256/", id="address-too-high"),
+        pytest.param("http://0x7f000001/", id="hexadecimal-address"),
+        pytest.param("http://h%2Eexample/", id="encoded-host"),
         pytest.param("http://u@/", id="user-without-host"),
         pytest.param("http://[::1/", id="open-bracket"),
         pytest.param("ftp://h/", id="scheme"),

@@ -1,0 +1,57 @@
+"""Whether the controller accepts tokens that callers bring."""
+
+import threading
+from collections.abc import Callable
+
+from bridge.deadline import Deadline
+from bridge.errors import ControllerUnreachableError, SlurmRefusedError
+from bridge.slurm.errors import WorkerLostError, reading_error
+from bridge.slurm.messages import ControllerFacts, Verified, VerifyToken
+from bridge.slurm.pool import WorkerPool
+from bridge.slurm.replies import expect
+from bridge.slurm.worker import verifier_main
+
+
+class TokenChecks:
+    """Has a worker of its own, as soon as there is a token to check on a cluster that knows tokens.
+
+    Safe to use from many threads.
+    """
+
+    def __init__(
+        self, ask_controller: Callable[[Deadline], ControllerFacts], arguments: tuple[str | None, ...]
+    ) -> None:
+        self._ask_controller = ask_controller
+        self._verifier = WorkerPool(verifier_main, arguments, size=1)
+        self._lock = threading.Lock()
+        self._is_begun = False
+
+    @property
+    def pools(self) -> tuple[WorkerPool, ...]:
+        """The worker, where it is needed."""
+        return (self._verifier,) if self._is_begun else ()
+
+    def verify(self, token: str, deadline: Deadline) -> bool:
+        """See `Gateway.verify_token`."""
+        if not self._is_begun:
+            self._begin(deadline)
+        try:
+            return expect(Verified, self._verifier.call(VerifyToken(token), deadline), reading_error).is_good
+        except WorkerLostError as error:
+            raise ControllerUnreachableError(f"{error}. Send the request again later.") from None
+
+    def close(self) -> None:
+        """End the worker."""
+        self._verifier.close()
+
+    def _begin(self, deadline: Deadline) -> None:
+        """Start the worker, unless libslurm would end it at the first token."""
+        if not self._ask_controller(deadline).has_tokens:
+            raise SlurmRefusedError(
+                "The cluster knows no tokens (AuthAltTypes=auth/jwt, and Slurm's plugin auth_jwt.so where the bridge "
+                "runs): the operator's to mend."
+            )
+        with self._lock:
+            if not self._is_begun:
+                self._is_begun = True
+                self._verifier.begin()

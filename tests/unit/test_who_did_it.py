@@ -1,0 +1,71 @@
+"""Whose request it was stands in the job's comment and in the log, where callers have to say who they are."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import falcon.testing
+import pytest
+
+from bridge import cli
+from tests.support.application import running_application
+from tests.support.memory_gateway import MemoryGateway
+from tests.support.samples import QAQC_BODY, settings
+
+
+@pytest.fixture
+def tokens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """Of two callers who may submit."""
+    tokens = {}
+    for name in ("ada", "bob"):
+        cli.main(["token", "create", "--token-file", str(tmp_path / "tokens"), "--name", name, "--scope", "submit"])
+        tokens[name] = capsys.readouterr().out.strip()
+    return tokens
+
+
+@pytest.fixture
+def gateway() -> MemoryGateway:
+    return MemoryGateway()
+
+
+@pytest.fixture
+def client(gateway: MemoryGateway, tmp_path: Path, tokens: dict[str, str]) -> Iterator[falcon.testing.TestClient]:
+    assert tokens
+    with running_application(gateway, settings(token_file=tmp_path / "tokens")) as client:
+        yield client
+
+
+def submit(client: falcon.testing.TestClient, headers: dict[str, str]) -> falcon.testing.Result:
+    return client.simulate_post("/qaqc/run", json=QAQC_BODY, headers=headers)
+
+
+def test_the_caller_stands_in_the_comment_and_in_the_log(
+    client: falcon.testing.TestClient,
+    gateway: MemoryGateway,
+    tokens: dict[str, str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO):
+        assert submit(client, {"Authorization": f"Bearer {tokens['ada']}"}).status_code == 202
+    assert json.loads(gateway.descriptors["1"].comment)["by"] == "ada"
+    (request,) = [record for record in caplog.records if record.getMessage() == "request"]
+    assert request.__dict__["caller"] == "ada"
+    assert tokens["ada"] not in repr([vars(record) for record in caplog.records])
+
+
+def test_without_callers_nobody_is_named(gateway: MemoryGateway) -> None:
+    with running_application(gateway, settings()) as client:
+        assert submit(client, {}).status_code == 202
+    assert "by" not in json.loads(gateway.descriptors["1"].comment)
+
+
+def test_a_request_is_the_same_whoever_repeats_it(
+    client: falcon.testing.TestClient, gateway: MemoryGateway, tokens: dict[str, str]
+) -> None:
+    statuses = [
+        submit(client, {"Authorization": f"Bearer {token}", "Idempotency-Key": "k"}).status_code
+        for token in tokens.values()
+    ]
+    assert statuses == [202, 200]
+    assert [json.loads(job.comment)["by"] for job in gateway.descriptors.values()] == ["ada"]
