@@ -80,7 +80,7 @@ class RunRequest(BaseModel):
 
     target: Target = Field(  # holds a password
         repr=False,
-        description="URI (RFC 3986) of the thing's datastore",
+        description="URI (RFC 3986) of the thing's datastore; its host is one that the operator allows",
         examples=["postgresql://tsm:invented@db.example/tsm"],
     )
     thing_uuid: ThingUuid = Field(
@@ -100,7 +100,7 @@ class ParseRequest(RunRequest):
     parser: Parser = Field(description="Name of the extractor's parser", examples=["CsvParser"])
     source: Source = Field(  # its query string may be a credential
         repr=False,
-        description="URI (RFC 3986) of the raw file",
+        description="URI (RFC 3986) of the raw file; its host is one that the operator allows",
         examples=["https://storage.example/bucket/file.csv?signature=invented"],
     )
 

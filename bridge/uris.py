@@ -16,8 +16,7 @@ TARGET_MAX_BYTES = 2048
 SOURCE_MAX_BYTES = 8192
 
 # RFC 3986, appendix A: every character that may stand in a URI.
-URI_CHARACTER = r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})"
-_URI_TEXT = re.compile(f"{URI_CHARACTER}+")
+_URI_TEXT = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
 _AFTER_AUTHORITY = re.compile(r"[/?#]")
 
 # Options of database drivers that lead elsewhere than to the URI's host: libpq's, psycopg's, and python-oracledb's.
@@ -38,14 +37,13 @@ class UriRules:
 def check_target(uri: str, rules: UriRules) -> str:
     """`uri`, if it may be a target. An `sqlite` URI names a file and no host: its scheme alone says whether it may."""
     scheme, rest = _split(uri, rules.schemes, TARGET_MAX_BYTES)
-    if is_sqlite(scheme):
+    database = scheme.partition("+")[0]
+    if database == "sqlite":
         return uri
     authority, beyond = _split_authority(rest)
     if "#" in beyond or "@" in beyond:  # SQLAlchemy and libpq look for a password and an option there
         raise ValueError("must percent-encode each @ and # after its host, and those of its password")
-    if scheme.partition("+")[0] == "oracle" and re.search(
-        r"[()]", unquote(beyond)
-    ):  # they could end Oracle's own text for a place
+    if database == "oracle" and re.search(r"[()]", unquote(beyond)):  # they could end Oracle's own text for a place
         raise ValueError("must hold no parentheses after its host")
     rules.hosts.check(host_of(authority))
     _, _, query = beyond.partition("?")
@@ -53,11 +51,6 @@ def check_target(uri: str, rules: UriRules) -> str:
     if elsewhere := sorted(options & _HOST_OPTIONS):
         raise ValueError(f"must name its host before the path: no {', no '.join(elsewhere)} after it")
     return uri
-
-
-def is_sqlite(scheme: str) -> bool:
-    """Whether targets with this scheme name a file and no host; a driver may follow a `+`."""
-    return scheme.partition("+")[0] == "sqlite"
 
 
 def check_source(uri: str, rules: UriRules) -> str:

@@ -32,7 +32,8 @@ def slurm(shared_folder: Path) -> Iterator[PrivateSlurm]:
 @pytest.fixture
 def bridge(slurm: PrivateSlurm, shared_folder: Path) -> Iterator[Bridge]:
     """A service with a job that has ended; those that follow wait for ever, for their partition is down."""
-    environment = service_environment(slurm, shared_folder, ["/usr/bin/python3", "/usr/bin/true"])
+    command = ["/usr/bin/python3", "/usr/bin/true"]
+    environment = service_environment(slurm, shared_folder, command, BRIDGE_DENIED_HOSTS="[]")  # no schema tells these
     with running_bridge(shared_folder, environment) as bridge:
         bridge.wait_until_finished(bridge.post("/extractor/run", PARSE_BODY).body["job_id"])
         slurm.run("scontrol", "update", "PartitionName=normal", "State=DOWN")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -25,7 +26,7 @@ from bridge.hosts import HostRules
 from bridge.openapi import examples
 from bridge.openapi.operations import ALWAYS, ELSEWHERE, OPERATIONS, WHERE_COUNTED, WHERE_GUARDED
 from bridge.openapi.page import Page
-from bridge.openapi.schemas import request_schema, source_pattern, target_pattern
+from bridge.openapi.schemas import request_schema
 from bridge.openapi.specification import specification
 from bridge.parts import Parts
 from bridge.questions import JobQuestion
@@ -39,7 +40,7 @@ from tests.support.samples import PARSE_BODY, settings
 ANYWHERE = HostRules.of(None, ())
 RULES = RequestRules(
     None,
-    targets=UriRules(frozenset({"postgresql", "sqlite"}), ANYWHERE),
+    targets=UriRules(frozenset({"oracle", "postgresql", "postgresql+psycopg", "sqlite"}), ANYWHERE),
     sources=UriRules(frozenset({"http", "https"}), ANYWHERE),
 )
 
@@ -168,7 +169,7 @@ def test_the_operators_rules_are_in_it() -> None:
     rules = RequestRules(
         frozenset({"Csv", "Xml"}),
         targets=UriRules(frozenset({"postgresql+psycopg"}), ANYWHERE),
-        sources=UriRules(frozenset({"https"}), ANYWHERE),
+        sources=UriRules(frozenset({"https", "file"}), ANYWHERE, (Path("/data/a+b"),)),
     )
     fields = request_schema(ParseRequest, rules)["properties"]
     assert fields["parser"]["enum"] == ["Csv", "Xml"]
@@ -176,31 +177,18 @@ def test_the_operators_rules_are_in_it() -> None:
     assert not re.search(fields["target"]["pattern"], "postgresqlpsycopg://h/d")
     assert re.search(fields["source"]["pattern"], "https://h/")
     assert not re.search(fields["source"]["pattern"], "http://h/")
+    assert re.search(fields["source"]["pattern"], "file:///data/a%2Bb/c.csv")
+    assert not re.search(fields["source"]["pattern"], "file:///data/other/c.csv")
 
 
-@pytest.mark.parametrize("schemes", [{"http", "https"}, {"http", "s3"}], ids=["default", "two-sorts"])
+@pytest.mark.parametrize("field", ["target", "source"])
 @given(data=st.data())
-@effort(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-def test_sources_of_the_schema_are_taken(schemes: set[str], data: st.DataObject) -> None:
-    source = data.draw(st.from_regex(source_pattern(schemes), fullmatch=True))
-    assume(not is_bracketed(source))
-    rules = replace(RULES, sources=UriRules(frozenset(schemes), ANYWHERE))
-    read_request(ParseRequest, _body(source=source), rules)
-
-
-@pytest.mark.parametrize("schemes", [{"postgresql", "sqlite"}, {"postgresql+psycopg"}], ids=["two-sorts", "driver"])
-@given(data=st.data())
-@effort(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-def test_targets_of_the_schema_are_taken(schemes: set[str], data: st.DataObject) -> None:
-    target = data.draw(st.from_regex(target_pattern(schemes), fullmatch=True))
-    assume(not is_bracketed(target))
-    rules = replace(RULES, targets=UriRules(frozenset(schemes), ANYWHERE))
-    read_request(ParseRequest, _body(target=target), rules)
-
-
-def is_bracketed(uri: str) -> bool:
-    """Which addresses may stand in brackets, no pattern of a bearable length can say."""
-    return "[" in re.split("[/?#]", uri.split("://")[1])[0]
+@effort(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+def test_uris_of_the_schema_are_taken(field: str, data: st.DataObject) -> None:
+    pattern = request_schema(ParseRequest, RULES)["properties"][field]["pattern"]
+    uri = data.draw(st.from_regex(pattern, fullmatch=True))
+    assume("[" not in uri)  # which addresses may stand in brackets, no pattern of a bearable length can say
+    read_request(ParseRequest, _body(**{field: uri}), RULES)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +197,12 @@ def is_bracketed(uri: str) -> bool:
         pytest.param("http://", id="no-host"),
         pytest.param("http:///path", id="empty-host"),
         pytest.param("http://h:65536/", id="port-too-high"),
+        pytest.param("http://h:0/", id="port-zero"),
         pytest.param("http://h:x/", id="port-no-number"),
+        pytest.param("http://127.1/", id="short-address"),
+        pytest.param("http://1.2.3.256/", id="address-too-high"),
+        pytest.param("http://0x7f000001/", id="hexadecimal-address"),
+        pytest.param("http://h%2Eexample/", id="encoded-host"),
         pytest.param("http://u@/", id="user-without-host"),
         pytest.param("http://[::1/", id="open-bracket"),
         pytest.param("ftp://h/", id="scheme"),
