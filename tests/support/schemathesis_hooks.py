@@ -18,9 +18,9 @@ def filter_case(_context: schemathesis.HookContext, case: Any) -> bool:
     """Leave out what no schema can say: addresses in brackets that are none; and `/jobs/query`, a route of its own."""
     if (case.path_parameters or {}).get("job_id") == "query":
         return False
-    source = case.body.get("source") if isinstance(case.body, dict) else None
-    bracketed = re.search(r"://[^/?#]*\[(.*)\]", source) if isinstance(source, str) else None
-    return bracketed is None or _is_address(bracketed[1])
+    uris = [case.body.get(name) for name in ("source", "target")] if isinstance(case.body, dict) else []
+    bracketed = (re.search(r"://[^/?#]*\[(.*?)\]", uri) for uri in uris if isinstance(uri, str))
+    return all(_is_address(found[1]) for found in bracketed if found)
 
 
 @schemathesis.hook
