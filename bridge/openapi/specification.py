@@ -82,7 +82,7 @@ def specification(version: str, rules: RequestRules, *, is_guarded: bool) -> Spe
         "components": {
             "schemas": _schemas(rules, is_guarded=is_guarded),
             "headers": {name: _header(header) for name, header in ANSWER_HEADERS.items()},
-            "responses": {problem_name(error): _problems("", [error]) for error in ELSEWHERE},
+            "responses": {problem_name(error): _problems("", [error]) for error in (*ELSEWHERE, *ALWAYS)},
             **({"securitySchemes": _SECURITY_SCHEMES} if is_guarded else {}),
         },
     }

@@ -56,9 +56,11 @@ class Contract:
     def _answer(self, method: str, path: str, status: int) -> dict[str, Any]:
         operation = self.operation(method, path)
         if operation is None:
-            elsewhere = {404: "NotFoundProblem", 405: "MethodNotAllowedProblem"}
+            problems = self.document["components"]["schemas"]
+            answers: dict[str, dict[str, Any]] = self.document["components"]["responses"]
+            elsewhere = {problems[name]["properties"]["status"]["const"]: answer for name, answer in answers.items()}
             self._require(status in elsewhere, f"{method} {path}, which is not in it, gets {status}")
-            answer: dict[str, Any] = self.document["components"]["responses"][elsewhere[status]]
+            answer = elsewhere[status]
         else:
             self._require(str(status) in operation["responses"], f"{method} {path} gets {status}")
             answer = operation["responses"][str(status)]
