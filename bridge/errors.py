@@ -180,6 +180,13 @@ class AccountingUnreachableError(BridgeError):
     retryable, retry_after_seconds = True, 5
 
 
+class TokensUnreadableError(BridgeError):
+    """The bridge's own tokens cannot be checked, for their file cannot be used."""
+
+    status, type, title = 503, "tokens-unreadable", "Tokens unreadable"
+    retryable, retry_after_seconds = True, 30
+
+
 class IdentityProviderUnreachableError(BridgeError):
     """The public keys of the identity provider are not to be had, so a token cannot be checked."""
 

@@ -72,7 +72,9 @@ class HostList:
             except ValueError:
                 name = entry.lower().removeprefix("*.")
             if not _NAME.fullmatch(name):
-                raise ValueError(f"{entry!r} is no host name, *.DOMAIN, address or network (as 10.0.0.0/8)")
+                raise ValueError(
+                    f"{entry!r} is no host name, *.DOMAIN, address or network (as 10.0.0.0/8, ending in zeros)"
+                )
             if entry.startswith("*."):
                 domains.append(f".{name}")
             else:

@@ -25,8 +25,8 @@ READERS_SHARE = 4
 
 def thread_count(settings: Settings) -> int:
     """Those of the setting `threads`, and one for everything else that may wait."""
-    # One caller at a time waits for /ready, and one for an identity provider's keys.
-    others = LOOK_WAITERS_MAX + CALLERS_MAX + WAITERS_MAX + 2
+    # One caller at a time waits for /ready, one for an identity provider's keys, one renews Slurm's word on a token.
+    others = LOOK_WAITERS_MAX + CALLERS_MAX + 2 * WAITERS_MAX + 3
     return settings.threads + settings.max_waiting_clients + others
 
 

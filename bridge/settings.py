@@ -178,8 +178,8 @@ class Settings(FromSources):
     requests_per_second: int = Field(
         2000,
         gt=0,
-        description="Requests of one caller (without authentication: of one address) in a second, except `/health` and "
-        "`/ready`; a pipeline sends hundreds. The next gets 429",
+        description="Requests of one caller (without authentication: of one address) in a second, except those that "
+        "anybody may send; a pipeline sends hundreds. The next gets 429",
     )
     max_pending_jobs: int | None = Field(
         None,

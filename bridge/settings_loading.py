@@ -63,7 +63,8 @@ def _refuse_secrets_for_all() -> None:
     if not (config_file := os.environ.get(CONFIG_FILE_VARIABLE)) or not Path(config_file).stat().st_mode & 0o077:
         return
     for name in tomllib.loads(Path(config_file).read_text("utf-8")):
-        if SecretStr in get_args(Settings.model_fields[name].annotation):
+        field = Settings.model_fields.get(name.lower())
+        if field is not None and SecretStr in get_args(field.annotation):
             raise SettingsError(f"{name}: others may read it in {config_file}: chmod 600 {config_file}")
 
 

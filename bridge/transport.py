@@ -119,10 +119,27 @@ class ProblemChannel(HTTPChannel):
         return not (self.requests or self.total_outbufs_len or self.close_when_flushed)
 
     def service(self) -> None:
-        """Handle a request, in a thread."""
+        """Handle a request, in a thread; the connection ends with it where its client has sent more before the answer.
+
+        The answers to those would wait, in a thread, for a client that need not read (RFC 9112, section 9.3.2, lets a
+        server close such a connection).
+        """
+        with self.requests_lock:
+            first, *pipelined = self.requests
+            for request in pipelined:
+                request.close()
+            self.requests = [first]
+        if pipelined:
+            first.headers["CONNECTION"] = "close"
         super().service()
         self.waiting_since = time.time()
         self.was_answered = True
+
+    def write_soon(self, data: Any) -> int:
+        """Send an answer, or the next part of one."""
+        if not self.total_outbufs_len:
+            self.last_activity = time.time()  # from now on its client may keep the service waiting
+        return super().write_soon(data)
 
     def received(self, data: bytes) -> bool:
         """Take what has been read."""
@@ -149,7 +166,7 @@ class ProblemChannel(HTTPChannel):
         elif self.is_waiting and self.request is not None:
             if now - max(self.request_began_at, self.waiting_since) > read_timeout_seconds:
                 self._refuse_late(f"The request was not complete after {read_timeout_seconds:g} seconds.")
-        elif self.is_waiting and now - self.waiting_since > idle_timeout_seconds:
+        elif self.is_waiting and now - max(self.waiting_since, self.last_activity) > idle_timeout_seconds:
             self.handle_close()
 
     def _refuse_late(self, detail: str) -> None:

@@ -15,7 +15,7 @@ from bridge.slurm.gateway import Gateway
 
 log = logging.getLogger(__name__)
 
-WAITERS_MAX = 8  # requests that may wait for the controller's word on a token: anybody can make tokens up
+WAITERS_MAX = 8  # requests of either sort that may wait for the controller's word: anybody can make tokens up
 FRESH_SECONDS = 30.0  # the controller's yes; then one request asks again, while others go on with it
 GOOD_SECONDS = 60.0  # a yes holds for this long without the controller
 BAD_SECONDS = 10.0  # the controller's no
@@ -34,7 +34,9 @@ class ControllerCheck:
         self._gateway = gateway
         self._now_seconds = now_seconds
         self._asking = threading.Lock()  # one at a time: there is one worker for it
-        self._waiters = Admission(WAITERS_MAX, "wait for Slurm to check their tokens")
+        # Those whose tokens were good before have places of their own, which no flood of made-up ones takes.
+        self._regulars = Admission(WAITERS_MAX, "wait for Slurm to check their tokens")
+        self._strangers = Admission(WAITERS_MAX, "wait for Slurm to check their tokens")
         # When the controller said so, by the token's digest; apart, so that no flood of bad ones displaces good ones.
         self._good: dict[bytes, float] = {}
         self._bad: dict[bytes, float] = {}
@@ -48,7 +50,7 @@ class ControllerCheck:
     def _is_good(self, token: str, digest: bytes, deadline: Deadline) -> bool:
         if (known := self._known(digest)) is not None:
             return self._ask_again(token, digest) if known and self._is_due(digest) else known
-        with self._waiters:
+        with self._regulars if digest in self._good else self._strangers:
             if not self._asking.acquire(timeout=deadline.remaining_seconds):
                 raise OverloadedError("Slurm was busy with other tokens until the deadline. Send this request again.")
             try:

@@ -75,17 +75,17 @@ class UrlKeys:
         return fetch
 
     def _fetch(self) -> None:
+        keys = None
         try:
             keys = read_jwks(_download(self._url))
-        except (OSError, http.client.HTTPException, JwksError) as error:
+            log.info("fetched the identity provider's keys", extra={"url": self._url, "keys": len(keys)})
+        except (OSError, ValueError, http.client.HTTPException, JwksError) as error:
             log.warning("cannot fetch the identity provider's keys", extra={"url": self._url, "reason": str(error)})
+        finally:
             with self._lock:
-                self._has_failed, self._is_fetching = True, False
-            return
-        with self._lock:
-            self._keys, self._fetched_at_seconds = keys, self._now_seconds()
-            self._has_failed, self._is_fetching = False, False
-        log.info("fetched the identity provider's keys", extra={"url": self._url, "keys": len(keys)})
+                self._has_failed, self._is_fetching = keys is None, False
+                if keys is not None:
+                    self._keys, self._fetched_at_seconds = keys, self._now_seconds()
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -96,7 +96,10 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def _download(url: str) -> bytes:
-    """Raises `OSError`, `http.client.HTTPException`, or `JwksError` where it is too long or takes too long."""
+    """Raises `OSError`, `http.client.HTTPException`, `ValueError` for a redirect that leads to no URL.
+
+    And `JwksError` where it is too long or takes too long.
+    """
     deadline = Deadline.after(FETCH_TIMEOUT_SECONDS)
     opener = urllib.request.build_opener(_NoRedirects)
     content = bytearray()

@@ -72,4 +72,8 @@ class OidcSettings(BaseModel):
         {scope.value: frozenset({scope}) for scope in Scope},
         description="Scopes by value of that claim",
     )
-    name_claim: str = Field("sub", min_length=1, description="The claim that says who a caller is; dots as above")
+    name_claim: str = Field(
+        "sub",
+        min_length=1,
+        description="The claim that says who a caller is, which is to be one that users cannot choose; dots as above",
+    )

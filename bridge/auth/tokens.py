@@ -13,7 +13,7 @@ from typing import Self
 from bridge.auth.callers import Caller
 from bridge.auth.token_file import Stamp, TokenEntry, TokenFile, TokenFileError, Tokens
 from bridge.deadline import Deadline
-from bridge.errors import UnauthenticatedError
+from bridge.errors import TokensUnreadableError, UnauthenticatedError
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,9 @@ class TokenVerifier:
                 if stamp != self._seen.stamp:
                     self._seen = self._look(stamp)
         if (tokens := self._seen.tokens) is None:
-            raise UnauthenticatedError("No token can be checked now: the operator has to mend the token file.")
+            raise TokensUnreadableError(
+                "No token can be checked now: the operator has to mend the token file. Send the request again later."
+            )
         return tokens
 
     def _look(self, stamp: Stamp | None) -> _Seen:

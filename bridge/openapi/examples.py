@@ -31,6 +31,7 @@ from bridge.errors import (
     RangeNotSatisfiableError,
     RequestTimeoutError,
     SlurmRefusedError,
+    TokensUnreadableError,
     TooManyRequestsError,
     UnauthenticatedError,
     UnsupportedMediaTypeError,
@@ -130,6 +131,9 @@ ERRORS: dict[type[BridgeError], BridgeError] = {
         ),
         IdentityProviderUnreachableError(
             "The keys of the identity provider are not to be had. Send the request again later."
+        ),
+        TokensUnreadableError(
+            "No token can be checked now: the operator has to mend the token file. Send the request again later."
         ),
         OutcomeUnknownError(
             "Slurm did not answer in time. Slurm may have the job, or make it later. Send the request again with the "

@@ -35,6 +35,7 @@ from bridge.errors import (
     RangeNotSatisfiableError,
     RequestTimeoutError,
     SlurmRefusedError,
+    TokensUnreadableError,
     TooManyRequestsError,
     UnauthenticatedError,
     UnsupportedMediaTypeError,
@@ -104,6 +105,7 @@ WHERE_GUARDED: Errors = (
     ControllerUnreachableError,
     IdentityProviderUnreachableError,
     OverloadedError,
+    TokensUnreadableError,
 )
 ELSEWHERE: Errors = (NotFoundError, MethodNotAllowedError)
 

@@ -1,10 +1,13 @@
 """What a worker's reply means for the one who asked."""
 
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 
 from bridge.errors import BridgeError
 from bridge.slurm.messages import Bug, Failure, Reply
+
+log = logging.getLogger(__name__)
 
 R = TypeVar("R")
 
@@ -18,5 +21,6 @@ def expect(wanted: type[R], reply: Reply, error_for: Callable[[int, str], Bridge
         return reply
     if isinstance(reply, Failure):
         raise error_for(reply.code, reply.message)
-    what = reply.traceback if isinstance(reply, Bug) else f"it answered {type(reply).__name__}"
-    raise RuntimeError(f"in a worker: {what}")
+    if isinstance(reply, Bug):
+        log.error("bug in a worker", extra={"worker_traceback": reply.traceback})
+    raise RuntimeError(f"a worker answered {type(reply).__name__}")

@@ -53,5 +53,5 @@ class TokenChecks:
             )
         with self._lock:
             if not self._is_begun:
-                self._is_begun = True
                 self._verifier.begin()
+                self._is_begun = True

@@ -45,6 +45,7 @@ def descriptors(bridge: Bridge) -> int:
         pytest.param(abusers.declare_much, id="declared-1-GiB"),
         pytest.param(abusers.never_end, id="endless-body"),
         pytest.param(abusers.send_headers, id="headers"),
+        pytest.param(abusers.be_deaf, id="answers-unread"),
     ],
 )
 def test_a_normal_client_does_not_notice(bridge: Bridge, abuse: abusers.Abuse | None) -> None:

@@ -13,6 +13,7 @@ from tests.support.raw_http import connect, request
 IDLE_CONNECTIONS = 10_000
 SLOW_CONNECTIONS = 200
 START_SECONDS = 60.0
+DEAF_CONNECTIONS = 450
 PAUSE_SECONDS = 0.02  # between two requests that are refused: they are to share two processors with everybody else
 HEADERS_OF_A_MIB = request("GET", "/health", {"X": "a" * 2**20})
 TEN_THOUSAND_HEADERS = request("GET", "/health", {f"X-{number}": "a" for number in range(10_000)})
@@ -79,6 +80,18 @@ def send_headers(port: int, is_under_way: Event) -> None:
         for head in (HEADERS_OF_A_MIB, TEN_THOUSAND_HEADERS):
             _repeat_once(port, head, b"")
             is_under_way.set()
+
+
+def be_deaf(port: int, is_under_way: Event) -> None:
+    """Many requests at once on each of many connections, for long answers that are not read."""
+    requests = request("GET", "/docs", {"Host": "h"}) * 200
+    connections = [connect(port) for _ in range(DEAF_CONNECTIONS)]
+    for connection in connections:
+        with suppress(ConnectionError):
+            connection.sendall(requests)
+    is_under_way.set()
+    while connections:
+        time.sleep(1)
 
 
 def _repeat(port: int, is_under_way: Event, head: bytes, more: bytes) -> None:

@@ -358,3 +358,14 @@ def test_a_crowd_is_let_in(app: Application) -> None:
         for connection in crowd:
             connection.sendall(GET)
         assert all(read_answer(connection).status == 200 for connection in crowd)
+
+
+def test_answers_to_pipelined_requests_do_not_hold_a_thread(app: Application) -> None:
+    with running(app, **SMALL) as port, ExitStack() as held:
+        deaf = [held.enter_context(connect(port)) for _ in range(6)]  # more than there are threads
+        for connection in deaf:
+            connection.sendall(GET * 2)
+        answers = [read_answer(connection) for connection in deaf]
+        assert {(answer.status, answer.headers["connection"]) for answer in answers} == {(200, "close")}
+        wait_until(lambda: all(map(is_closed, deaf)), "they are closed")
+        assert ask(port, GET).status == 200

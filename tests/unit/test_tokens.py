@@ -13,7 +13,7 @@ from bridge.auth.callers import Caller, Scope
 from bridge.auth.token_file import TokenEntry, TokenFile, TokenFileError
 from bridge.auth.tokens import TokenVerifier, digest_of, new_token
 from bridge.deadline import Deadline
-from bridge.errors import UnauthenticatedError
+from bridge.errors import BridgeError, TokensUnreadableError, UnauthenticatedError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DEADLINE = Deadline.after(60)
@@ -52,8 +52,8 @@ def revoke(file: TokenFile, name: str) -> None:
         entries[:] = [entry for entry in entries if entry.name != name]
 
 
-def refusal(verifier: TokenVerifier, token: str) -> str:
-    with pytest.raises(UnauthenticatedError) as caught:
+def refusal(verifier: TokenVerifier, token: str, error: type[BridgeError] = UnauthenticatedError) -> str:
+    with pytest.raises(error) as caught:
         verifier.verify(token, DEADLINE)
     return str(caught.value)
 
@@ -141,7 +141,7 @@ def test_while_the_file_is_bad_no_token_holds(
     content = file.path.read_bytes()
     spoil(file.path)
     with caplog.at_level(logging.ERROR):
-        refusals = [refusal(verifier, token) for _ in range(3)]
+        refusals = [refusal(verifier, token, TokensUnreadableError) for _ in range(3)]
     assert all("the operator has to mend the token file" in refusal for refusal in refusals)
     assert str(file.path) not in refusals[0]
     (record,) = caplog.records  # one, however many requests there are
