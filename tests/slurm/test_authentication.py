@@ -257,7 +257,7 @@ def test_a_file_that_goes_bad_lets_nobody_in_until_it_is_mended(
 
     token_file.path.chmod(0o644)
     try:
-        assert [status() for _ in range(3)] == [401] * 3
+        assert [status() for _ in range(3)] == [503] * 3
     finally:
         token_file.path.chmod(0o600)
     assert status() == 200
