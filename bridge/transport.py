@@ -44,6 +44,11 @@ class LateError(Error):
 class ProblemTask(ErrorTask):
     """Answers a request that never reaches the application."""
 
+    @property
+    def has_body(self) -> bool:
+        """Not where the request is a `HEAD`; waitress asks only for the status."""
+        return super().has_body and getattr(self.request, "command", "") != "HEAD"
+
     def execute(self) -> None:
         """See the class."""
         channel: Any = self.channel  # a ProblemChannel
@@ -70,7 +75,7 @@ class ProblemTask(ErrorTask):
         self.set_close_on_finish()
         self.content_length = len(body)
         channel.is_refused = True
-        self.write(body)
+        self.write(body if self.has_body else b"")
 
 
 def _error_of(error: Any, limits: Any) -> BridgeError:

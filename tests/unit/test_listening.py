@@ -369,3 +369,13 @@ def test_answers_to_pipelined_requests_do_not_hold_a_thread(app: Application) ->
         assert {(answer.status, answer.headers["connection"]) for answer in answers} == {(200, "close")}
         wait_until(lambda: all(map(is_closed, deaf)), "they are closed")
         assert ask(port, GET).status == 200
+
+
+def test_a_refused_head_request_has_no_body(app: Application) -> None:
+    with running(app, **SMALL) as port, connect(port) as connection:
+        connection.sendall(request("HEAD", "/", {"Host": "h", "Content-Length": 2**30}))
+        answer = b""
+        while more := connection.recv(65536):
+            answer += more
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert answer.endswith(b"\r\n\r\n")
