@@ -134,7 +134,8 @@ def test_a_bad_token_of_slurms(bridge: Bridge, slurm: PrivateSlurm, name: str, m
 @pytest.mark.parametrize("name", BAD_TOKENS)
 def test_a_bad_token_of_the_identity_provider(bridge: Bridge, name: str, method: str, path: str) -> None:
     token = BAD_TOKENS[name]()
-    expected = (401, "unauthenticated", INVALID_TOKEN)
+    is_head_too_large = name == "too-large"  # no request may have such headers
+    expected = (431, "head-too-large", None) if is_head_too_large else (401, "unauthenticated", INVALID_TOKEN)
     assert call(bridge, method, path, Authorization=f"Bearer {token}") == expected
     assert call(bridge, method, path, X_SLURM_USER_TOKEN=token) == expected
 
