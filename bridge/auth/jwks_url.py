@@ -4,6 +4,7 @@ import http.client
 import logging
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from typing import Any
@@ -101,9 +102,8 @@ def _download(url: str) -> bytes:
     And `JwksError` where it is too long or takes too long.
     """
     deadline = Deadline.after(FETCH_TIMEOUT_SECONDS)
-    opener = urllib.request.build_opener(_NoRedirects)
     content = bytearray()
-    with opener.open(url, timeout=FETCH_TIMEOUT_SECONDS) as response:
+    with _opened(url) as response:
         while chunk := response.read1(FETCH_MAX_BYTES):
             content += chunk
             if len(content) > FETCH_MAX_BYTES:
@@ -111,3 +111,14 @@ def _download(url: str) -> bytes:
             if not deadline.remaining_seconds:
                 raise JwksError(f"it takes more than {FETCH_TIMEOUT_SECONDS:g} s")
     return bytes(content)
+
+
+def _opened(url: str) -> http.client.HTTPResponse:
+    try:
+        response: http.client.HTTPResponse = urllib.request.build_opener(_NoRedirects).open(
+            url, timeout=FETCH_TIMEOUT_SECONDS
+        )
+    except urllib.error.HTTPError as error:
+        with error:  # it is the answer as well, and holds the connection
+            raise JwksError(f"the answer is {error.code} {error.reason}") from None
+    return response

@@ -183,7 +183,7 @@ def test_the_operators_rules_are_in_it() -> None:
 
 @pytest.mark.parametrize("field", ["target", "source"])
 @given(data=st.data())
-@effort(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
+@effort(database=None, max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 def test_uris_of_the_schema_are_taken(field: str, data: st.DataObject) -> None:
     pattern = request_schema(ParseRequest, RULES)["properties"][field]["pattern"]
     uri = data.draw(st.from_regex(pattern, fullmatch=True))
@@ -221,6 +221,7 @@ def _body(**changes: str) -> bytes:
 
 
 @given(seconds=st.floats(0, 300))
+@effort(database=None)
 def test_every_number_of_seconds_is_taken(seconds: float) -> None:
     assert JobQuestion.model_validate({"wait": json.dumps(seconds)}).wait == seconds
 
