@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -25,30 +25,36 @@ class Signature:
     def __init__(self, pyslurm: "ModuleType", conf_path: str | None) -> None:
         self._pyslurm = pyslurm
         self._conf_path = conf_path
-        self._due_at_seconds = 0.0
+        self._given_token = _c_string(ctypes.CDLL(None).getenv, b"SLURM_JWT")  # by whoever started the service
+        self._due_at = 0.0  # as `time.time()`, which a machine that was suspended goes by, and the controller
 
     @property
     def due_in_seconds(self) -> float:
         """When to call `renew` next; 0 where that is now."""
-        return max(0.0, self._due_at_seconds - time.monotonic())
+        return max(0.0, self._due_at - time.time())
 
     def renew(self) -> None:
-        """Fetch a token and sign with it from now on; without one, go on as before."""
+        """Fetch a token and sign with it from now on; without one, go on as the service was started."""
+        self._sign_with(self._given_token)  # the one before may have expired while the controller was away
         token = self._fetch()
         if token is not None:
-            # Not os.environ, from which pyslurm would hand it on to the jobs.
+            self._sign_with(token)
+        self._due_at = time.time() + (RETRY_SECONDS if token is None else RENEWAL_SECONDS)
+
+    def _sign_with(self, token: str | None) -> None:
+        # Not os.environ, from which pyslurm would hand it on to the jobs.
+        if token is None:
+            os.unsetenv("SLURM_JWT")
+        else:
             os.putenv("SLURM_JWT", token)
-            self._pyslurm.slurm_fini()  # libslurm chooses how to sign when it starts
-            self._pyslurm.slurm_init(self._conf_path)
-        self._due_at_seconds = time.monotonic() + (RETRY_SECONDS if token is None else RENEWAL_SECONDS)
+        self._pyslurm.slurm_fini()  # libslurm chooses how to sign when it starts
+        self._pyslurm.slurm_init(self._conf_path)
 
     def _fetch(self) -> str | None:
         if not self._is_plugin_installed():
             return None
-        fetch_token = ctypes.CDLL(None).slurm_fetch_token  # which pyslurm has loaded and does not wrap
-        fetch_token.restype = ctypes.c_char_p
-        token: bytes | None = fetch_token(None, TOKEN_LIFE_SECONDS)
-        return None if token is None else token.decode()
+        # pyslurm has loaded the function and does not wrap it.
+        return _c_string(ctypes.CDLL(None).slurm_fetch_token, None, TOKEN_LIFE_SECONDS)
 
     def _is_plugin_installed(self) -> bool:
         try:
@@ -60,3 +66,9 @@ class Signature:
 def is_plugin_installed(plugin_folders: Iterable[str]) -> bool:
     """Whether libslurm here can sign with tokens; it ends the process that tries where it cannot."""
     return any((Path(folder) / "auth_jwt.so").exists() for folder in plugin_folders)
+
+
+def _c_string(function: Any, *arguments: object) -> str | None:
+    function.restype = ctypes.c_char_p
+    text: bytes | None = function(*arguments)
+    return None if text is None else text.decode()

@@ -122,9 +122,10 @@ def _serve(connection: Connection, pyslurm: "ModuleType", handlers: Handlers, si
     readable.register(connection.fileno(), select.POLLIN)
     with suppress(EOFError, OSError):  # the web process is gone
         while True:
-            if signature is not None and not readable.poll(1000 * signature.due_in_seconds):
-                signature.renew()
-                continue
+            if signature is not None:
+                readable.poll(1000 * signature.due_in_seconds)
+                if not signature.due_in_seconds:
+                    signature.renew()
             request = connection.recv()
             connection.send(_reply(pyslurm, handlers[type(request)], request))
 
