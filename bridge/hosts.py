@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 Address = IPv4Address | IPv6Address
 Host = str | Address
 
-_NAME_MAX = 253  # RFC 1035, section 2.3.4, as text
+NAME_MAX = 253  # RFC 1035, section 2.3.4, as text
 # RFC 1123, section 2.1; with `_`, which names of containers hold. No name's last label is a number: WHATWG's URL
 # standard and inet_aton(3) take those for addresses.
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -48,7 +48,7 @@ def read_host(text: str) -> Host:
         return IPv6Address(text[1:-1]) if text.startswith("[") else IPv4Address(text)
     except ValueError:
         name = text.lower().removesuffix(".")
-    if len(name) > _NAME_MAX or not _NAME.fullmatch(name):
+    if len(name) > NAME_MAX or not _NAME.fullmatch(name):
         raise ValueError("must name its host in the usual form: a name, or an address as 192.0.2.1 or [2001:db8::1]")
     return name
 

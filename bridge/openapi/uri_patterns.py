@@ -1,6 +1,7 @@
 """What `bridge.uris` asks of URIs, as patterns for JSON Schema (ECMA 262), as far as a pattern can say it.
 
-None says which hosts the operator allows, which addresses may stand in brackets, nor what a path or query leads to.
+None says which hosts the operator allows, which addresses may stand in brackets, how long a name may be, nor what a
+path or query leads to.
 Schemes are in lower case here: others are taken too, but nobody should send them (RFC 3986, section 3.1).
 """
 
