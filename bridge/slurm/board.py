@@ -244,7 +244,7 @@ class Board:
             else:
                 failure = self._failure
             raise
-        except Exception as error:
+        except Exception as error:  # whatever it was: the board is not current any more, and its caller hears of it
             failure = error
             raise
         finally:

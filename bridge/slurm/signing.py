@@ -26,6 +26,7 @@ class Signature:
         self._pyslurm = pyslurm
         self._conf_path = conf_path
         self._given_token = _c_string(ctypes.CDLL(None).getenv, b"SLURM_JWT")  # by whoever started the service
+        self._token = self._given_token  # what libslurm signs with
         self._due_at = 0.0  # as `time.time()`, which a machine that was suspended goes by, and the controller
 
     @property
@@ -42,6 +43,8 @@ class Signature:
         self._due_at = time.time() + (RETRY_SECONDS if token is None else RENEWAL_SECONDS)
 
     def _sign_with(self, token: str | None) -> None:
+        if token == self._token:
+            return
         # Not os.environ, from which pyslurm would hand it on to the jobs.
         if token is None:
             os.unsetenv("SLURM_JWT")
@@ -49,6 +52,7 @@ class Signature:
             os.putenv("SLURM_JWT", token)
         self._pyslurm.slurm_fini()  # libslurm chooses how to sign when it starts
         self._pyslurm.slurm_init(self._conf_path)
+        self._token = token
 
     def _fetch(self) -> str | None:
         if not self._is_plugin_installed():

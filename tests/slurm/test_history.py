@@ -17,6 +17,7 @@ from bridge.slurm.messages import JobSnapshot
 from tests.contract.gateway import soon, wait_for_state
 from tests.support.accounting import running_accounting
 from tests.support.private_slurm import PrivateSlurm
+from tests.support.real_gateway import running_gateway
 from tests.support.samples import descriptor
 from tests.support.waiting import wait_until
 
@@ -34,13 +35,8 @@ def slurm(shared_folder: Path) -> Iterator[PrivateSlurm]:
 
 @pytest.fixture(scope="module")
 def gateway(slurm: PrivateSlurm) -> Iterator[SlurmGateway]:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        for name, value in slurm.environment.items():
-            monkeypatch.setenv(name, value)
-        gateway = SlurmGateway(slurm_conf_path=slurm.conf_path, workers=1)
-        gateway.start()
+    with running_gateway(slurm, workers=1) as gateway:
         yield gateway
-        gateway.close()
 
 
 @pytest.fixture

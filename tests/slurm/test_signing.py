@@ -10,12 +10,12 @@ import pytest
 
 from bridge.deadline import Deadline
 from bridge.slurm import signing
-from bridge.slurm.gateway import SlurmGateway
 from bridge.slurm.messages import AskController, ControllerFacts, Failure
 from bridge.slurm.pool import WorkerPool
 from bridge.slurm.token_worker import SLURM_PROTOCOL_AUTHENTICATION_ERROR
 from bridge.slurm.worker import worker_main
 from tests.support.private_slurm import PrivateSlurm
+from tests.support.real_gateway import running_gateway
 from tests.support.samples import descriptor
 from tests.support.waiting import wait_until
 
@@ -82,18 +82,9 @@ def test_a_token_that_expired_while_the_controller_was_away_is_replaced(slurm: P
         wait_until(lambda: is_answered(pool), "the worker signs with a token that has expired", CALL_SECONDS)
 
 
-def test_a_cluster_without_tokens_gets_jobs_all_the_same(
-    shared_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_cluster_without_tokens_gets_jobs_all_the_same(shared_folder: Path, tmp_path: Path) -> None:
     folder = shared_folder / "without-tokens"
     folder.mkdir()
-    with PrivateSlurm(folder, overrides={"AuthAltTypes": ""}) as slurm:
-        for name, value in slurm.environment.items():
-            monkeypatch.setenv(name, value)
-        gateway = SlurmGateway(slurm_conf_path=slurm.conf_path, workers=1)
-        gateway.start()
-        try:
-            job_id = gateway.submit(descriptor(tmp_path), Deadline.after(CALL_SECONDS))
-            assert gateway.find(job_id, Deadline.after(CALL_SECONDS)) is not None
-        finally:
-            gateway.close()
+    with PrivateSlurm(folder, overrides={"AuthAltTypes": ""}) as slurm, running_gateway(slurm, workers=1) as gateway:
+        job_id = gateway.submit(descriptor(tmp_path), Deadline.after(CALL_SECONDS))
+        assert gateway.find(job_id, Deadline.after(CALL_SECONDS)) is not None

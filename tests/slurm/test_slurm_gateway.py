@@ -14,6 +14,7 @@ from bridge.errors import SlurmRefusedError
 from bridge.slurm.gateway import Gateway, SlurmGateway
 from tests.contract.gateway import GatewayContract, wait_for_state
 from tests.support.private_slurm import PrivateSlurm
+from tests.support.real_gateway import running_gateway
 from tests.support.samples import descriptor
 from tests.support.waiting import wait_until
 
@@ -41,13 +42,9 @@ class SlurmCluster:
 
 
 @pytest.fixture
-def gateway(slurm: PrivateSlurm, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmGateway]:
-    for name, value in slurm.environment.items():
-        monkeypatch.setenv(name, value)
-    gateway = SlurmGateway(slurm_conf_path=slurm.conf_path, workers=2)
-    gateway.start()
-    yield gateway
-    gateway.close()
+def gateway(slurm: PrivateSlurm) -> Iterator[SlurmGateway]:
+    with running_gateway(slurm, workers=2) as gateway:
+        yield gateway
 
 
 def test_every_field_of_a_descriptor_reaches_slurm(slurm: PrivateSlurm, gateway: SlurmGateway, tmp_path: Path) -> None:

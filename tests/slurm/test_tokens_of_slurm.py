@@ -16,11 +16,11 @@ import pytest
 from bridge.auth.controller_check import require_cluster_tokens
 from bridge.errors import SlurmRefusedError
 from bridge.settings import SettingsError
-from bridge.slurm.gateway import SlurmGateway
 from tests.contract.gateway import soon
 from tests.support.bridge_process import Bridge, running_bridge, service_environment
 from tests.support.identity_provider import AUDIENCE, BAD_TOKENS, ISSUER, provider_jwks, put_together, signed
 from tests.support.private_slurm import PrivateSlurm
+from tests.support.real_gateway import running_gateway
 from tests.support.samples import QAQC_BODY
 
 USER = "sontsm"
@@ -173,18 +173,11 @@ def test_a_controller_that_hangs_is_not_a_no(bridge: Bridge, slurm: PrivateSlurm
     assert call(bridge, "GET", "/jobs", X_SLURM_USER_TOKEN=new)[0] == 200
 
 
-def test_a_cluster_without_tokens_is_named(shared_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_without_tokens_is_named(shared_folder: Path) -> None:
     folder = shared_folder / "without-tokens"
     folder.mkdir()
-    with PrivateSlurm(folder, overrides={"AuthAltTypes": ""}) as slurm:
-        for name, value in slurm.environment.items():
-            monkeypatch.setenv(name, value)
-        gateway = SlurmGateway(slurm_conf_path=slurm.conf_path, workers=1)
-        gateway.start()
-        try:
-            with pytest.raises(SettingsError, match="slurm_tokens: the cluster knows no tokens"):
-                require_cluster_tokens(gateway)
-            with pytest.raises(SlurmRefusedError, match="AuthAltTypes"):
-                gateway.verify_token("a.b.c", soon())
-        finally:
-            gateway.close()
+    with PrivateSlurm(folder, overrides={"AuthAltTypes": ""}) as slurm, running_gateway(slurm, workers=1) as gateway:
+        with pytest.raises(SettingsError, match="slurm_tokens: the cluster knows no tokens"):
+            require_cluster_tokens(gateway)
+        with pytest.raises(SlurmRefusedError, match="AuthAltTypes"):
+            gateway.verify_token("a.b.c", soon())
