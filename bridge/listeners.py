@@ -13,8 +13,9 @@ from typing import Any
 
 from waitress import wasyncore
 from waitress.server import BaseWSGIServer, MultiSocketServer, TcpWSGIServer, UnixWSGIServer
+from waitress.task import ThreadedTaskDispatcher
 
-from bridge.transport import ProblemChannel
+from bridge.transport import ProblemChannel, this_thread
 
 # waitress accepts one in each turn of its loop, which takes a millisecond with a thousand connections: newcomers would
 # queue for a second behind a thousand others.
@@ -22,10 +23,20 @@ ACCEPTS_AT_ONCE = 64
 CHECK_SECONDS = 1.0  # how exact the timeouts are
 
 
+class Threads(ThreadedTaskDispatcher):
+    """Those that handle requests."""
+
+    @property
+    def may_stay(self) -> bool:
+        """Whether one may wait for its client's next request: not while others might lack it, nor at the end."""
+        return not self.stop_count and 2 * self.active_count <= len(self.threads)
+
+
 class Listener(BaseWSGIServer):
     """Accepts connections. Beyond `adj.connection_limit` it leaves newcomers in the backlog."""
 
     _map: dict[int, Any]  # in no stub
+    task_dispatcher: Any  # `Threads`
     channel_class = ProblemChannel
 
     def handle_accept(self) -> None:
@@ -35,6 +46,17 @@ class Listener(BaseWSGIServer):
             super().handle_accept()
             if len(self._map) == count:
                 break
+
+    def add_task(self, task: Any) -> None:
+        """Lend a connection (a `ProblemChannel`) with a request to a thread, unless one has it already."""
+        if not task.is_lent:
+            task.is_lent = True
+            super().add_task(task)
+
+    def pull_trigger(self) -> None:
+        """Wake the loop, unless a thread calls that has no need of it."""
+        if this_thread.channel is None or this_thread.channel.writable():
+            super().pull_trigger()
 
     def maintenance(self, _now: float) -> None:
         """`Server` does it; waitress's own takes every byte for a sign of life."""
@@ -87,7 +109,7 @@ class Server(MultiSocketServer):
         """Close as many as there are too many; where all are busy, the listeners stop soon."""
         if len(self.map) <= self._max_connections:
             return
-        channels = self._channels()
+        channels = [channel for channel in self._channels() if not channel.will_close]
         surplus = len(channels) - self._max_connections
         waiting = [channel for channel in channels if channel.is_waiting]
         strangers = [channel for channel in waiting if not channel.was_answered]

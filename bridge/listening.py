@@ -10,9 +10,8 @@ from typing import Any
 from wsgiref.types import WSGIApplication
 
 from waitress.adjustments import Adjustments
-from waitress.task import ThreadedTaskDispatcher
 
-from bridge.listeners import ACCEPTS_AT_ONCE, Server, TcpListener, UnixListener
+from bridge.listeners import ACCEPTS_AT_ONCE, Server, TcpListener, Threads, UnixListener
 from bridge.proxies import behind_proxies
 from bridge.settings import Settings, SettingsError
 
@@ -38,7 +37,7 @@ def listening(app: WSGIApplication, settings: Settings, threads: int, connection
         limits = _limits(settings)
     except ValueError:
         raise SettingsError(f"host, port: {settings.host}:{settings.port} is no address to listen on") from None
-    dispatcher = ThreadedTaskDispatcher()
+    dispatcher = Threads()
     dispatcher.set_thread_count(threads)
     options: dict[str, Any] = {"map": connections, "dispatcher": dispatcher, "adj": limits}
     server = Server(
