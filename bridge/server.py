@@ -1,5 +1,6 @@
 """Running the application on waitress: everything it needs is put together, started and stopped here."""
 
+import gc
 import logging
 import os
 import signal
@@ -61,6 +62,7 @@ def _load_secret(settings: Settings) -> bytes:
 def _listen(app: falcon.App[falcon.Request, falcon.Response], settings: Settings, connections: dict[int, Any]) -> None:
     with listening(app, settings, thread_count(settings), connections) as server:
         log.info("listening", extra=where(settings))
+        gc.freeze()  # what there is by now stays: no collection need go through it
         server.run()
     log.info("stopped")
 

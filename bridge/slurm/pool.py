@@ -5,19 +5,17 @@ hangs or dies costs the one request it had; another takes its place in the backg
 """
 
 import logging
-import select
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from bridge.deadline import Deadline
 from bridge.errors import OverloadedError
 from bridge.slurm.errors import WorkerLostError, WorkerUnavailableError
+from bridge.slurm.line import Line
 from bridge.slurm.messages import Failure, Reply, Request
 
 log = logging.getLogger(__name__)
@@ -31,12 +29,11 @@ class Worker:
     """One child process and the way to it."""
 
     process: SpawnProcess
-    connection: Connection
-    readable: "select.poll"  # of that connection; its own `poll` makes a selector at each call
+    line: Line
 
 
 class WorkerPool:
-    """`size` workers; a worker runs `main(connection, *arguments)`.
+    """`size` workers; a worker runs `main(line, *arguments)`.
 
     How many callers may wait for a free one is for `bridge.admission` to say.
     """
@@ -84,7 +81,7 @@ class WorkerPool:
         while True:
             worker = self._acquire(deadline)
             try:
-                worker.connection.send(request)
+                worker.line.send(request)
             except OSError:  # it had died while it was idle, so nobody has got the request
                 self._discard(worker)
                 continue
@@ -131,7 +128,7 @@ class WorkerPool:
         worker.process.kill()
         with self._changed:
             self._busy.remove(worker)
-        worker.connection.close()
+        worker.line.close()
 
     def _keep_one(self) -> None:
         """Bring a worker up, and another whenever it has ended, until the pool is closed."""
@@ -158,7 +155,7 @@ class WorkerPool:
         with self._changed:
             if worker in self._idle:  # a busy one's caller tidies up
                 self._idle.remove(worker)
-                worker.connection.close()
+                worker.line.close()
         if not self._is_closed:
             exit_status = worker.process.exitcode
             log.warning("worker replaced", extra={"worker_pid": worker.process.pid, "exit": exit_status})
@@ -167,22 +164,27 @@ class WorkerPool:
         """A worker that is ready, or the reason why there is none."""
         context = get_context("spawn")
         try:
-            ours, theirs = context.Pipe()
-            with theirs:
-                process = context.Process(target=self._main, args=(theirs, *self._arguments), daemon=True)
-                process.start()
+            ours, theirs = Line.pair()
         except OSError as error:
             return f"no further process can be started: {error}"
-        readable = select.poll()
-        readable.register(ours.fileno(), select.POLLIN)
+        try:
+            process = context.Process(target=self._main, args=(theirs, *self._arguments), daemon=True)
+            process.start()
+        except OSError as error:
+            ours.close()
+            return f"no further process can be started: {error}"
+        finally:
+            theirs.close()
         reason = None
-        with suppress(EOFError, OSError):
-            if not readable.poll(1000 * START_TIMEOUT_SECONDS):
-                reason = f"a worker process was not ready after {START_TIMEOUT_SECONDS:g} s: is the machine overloaded?"
-            elif isinstance(first_word := ours.recv(), Failure):
-                reason = first_word.message
-            else:
-                return Worker(process, ours, readable)
+        try:
+            first_word = ours.receive(START_TIMEOUT_SECONDS)
+            if not isinstance(first_word, Failure):
+                return Worker(process, ours)
+            reason = first_word.message
+        except TimeoutError:
+            reason = f"a worker process was not ready after {START_TIMEOUT_SECONDS:g} s: is the machine overloaded?"
+        except (EOFError, OSError):
+            pass
         process.join(1.0)  # it is ending by itself: its own exit status tells more than SIGKILL's
         process.kill()
         process.join()
@@ -195,9 +197,9 @@ class WorkerPool:
 
 def _receive(worker: Worker, deadline: Deadline) -> Reply:
     try:
-        if worker.readable.poll(1000 * deadline.remaining_seconds):
-            reply: Reply = worker.connection.recv()
-            return reply
+        reply: Reply = worker.line.receive(deadline.remaining_seconds)
+    except TimeoutError:
+        raise WorkerLostError("Slurm did not answer in time") from None
     except (OSError, EOFError):
         raise WorkerLostError("The process that talks to Slurm died") from None
-    raise WorkerLostError("Slurm did not answer in time")
+    return reply

@@ -6,16 +6,15 @@ pyslurm changes how every later shared library is loaded.
 """
 
 import ctypes
+import gc
 import os
-import select
 import signal
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
-from multiprocessing.connection import Connection
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from bridge.comments import COMMENT_START, comment_of
@@ -24,6 +23,7 @@ from bridge.job_ids import array_indices
 from bridge.slurm.accounting import find_past, load_past
 from bridge.slurm.errors import PYSLURM_REFUSED
 from bridge.slurm.exit_codes import keep_exit_codes
+from bridge.slurm.line import Line
 from bridge.slurm.messages import (
     AskController,
     Bug,
@@ -59,16 +59,17 @@ Handlers = dict[type[Request], Callable[[Any], Reply]]
 
 ESLURM_INVALID_JOB_ID = 2017
 ESLURM_ALREADY_DONE = 2021
+IDLE_SECONDS = 3600.0  # any time will do where nothing is due
 GAP_SECONDS = 60.0  # between two looks; in a longer one a job can have run and be forgotten
 
 
-def worker_main(connection: Connection, slurm_conf_path: str | None) -> None:
-    """Serve requests to the controller from `connection` until its other end is closed.
+def worker_main(line: Line, slurm_conf_path: str | None) -> None:
+    """Serve requests to the controller from `line` until its other end is closed.
 
     The first message is `Ready`, or a `Failure` that says why this process cannot serve. Every later message is the
-    reply to one request. Where libslurm ends the process, the other end sees the connection close.
+    reply to one request. Where libslurm ends the process, the other end sees the line close.
     """
-    pyslurm = _begin(connection, slurm_conf_path)
+    pyslurm = _begin(line, slurm_conf_path)
     if pyslurm is None:
         return
     handlers: Handlers = {
@@ -79,55 +80,55 @@ def worker_main(connection: Connection, slurm_conf_path: str | None) -> None:
         Cancel: partial(_cancel, pyslurm),
         AskController: partial(_facts, pyslurm),
     }
-    _serve(connection, pyslurm, handlers, Signature(pyslurm, slurm_conf_path))
+    _serve(line, pyslurm, handlers, Signature(pyslurm, slurm_conf_path))
 
 
-def historian_main(connection: Connection, slurm_conf_path: str | None) -> None:
+def historian_main(line: Line, slurm_conf_path: str | None) -> None:
     """The same for requests to slurmdbd, which refuses tokens unless its own settings have them (AuthAltTypes)."""
-    pyslurm = _begin(connection, slurm_conf_path)
+    pyslurm = _begin(line, slurm_conf_path)
     if pyslurm is None:
         return
     handlers: Handlers = {FindPast: partial(find_past, pyslurm), LoadPast: partial(load_past, pyslurm)}
-    _serve(connection, pyslurm, handlers, None)
+    _serve(line, pyslurm, handlers, None)
 
 
-def verifier_main(connection: Connection, slurm_conf_path: str | None) -> None:
+def verifier_main(line: Line, slurm_conf_path: str | None) -> None:
     """The same for others' tokens. It does nothing else: what it asks the controller it asks in their names."""
-    pyslurm = _begin(connection, slurm_conf_path)
+    pyslurm = _begin(line, slurm_conf_path)
     if pyslurm is None:
         return
     handlers: Handlers = {VerifyToken: TokenVerifier(pyslurm, slurm_conf_path).verify}
-    _serve(connection, pyslurm, handlers, None)
+    _serve(line, pyslurm, handlers, None)
 
 
-def _begin(connection: Connection, slurm_conf_path: str | None) -> "ModuleType | None":
+def _begin(line: Line, slurm_conf_path: str | None) -> "ModuleType | None":
     """pyslurm, or `None` where it cannot be had and the other end knows."""
     forbid_core_dumps()  # each job that is submitted comes through here with all that is secret in it
     # Ctrl-C and systemd's stop reach the whole group. The web process lets what is in flight finish, and then kills us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if slurm_conf_path is not None and not os.access(slurm_conf_path, os.R_OK):
-        connection.send(Failure(0, f"slurm_conf_path: cannot read {slurm_conf_path}"))
+        line.send(Failure(0, f"slurm_conf_path: cannot read {slurm_conf_path}"))
         return None
     try:
         return load_pyslurm(slurm_conf_path)
     except ImportError as error:
-        connection.send(Failure(0, f"pyslurm cannot be imported ({error}): pip install 'tsm-slurm-bridge[slurm]'"))
+        line.send(Failure(0, f"pyslurm cannot be imported ({error}): pip install 'tsm-slurm-bridge[slurm]'"))
         return None
 
 
-def _serve(connection: Connection, pyslurm: "ModuleType", handlers: Handlers, signature: Signature | None) -> None:
-    connection.send(Ready())
-    readable = select.poll()
-    readable.register(connection.fileno(), select.POLLIN)
+def _serve(line: Line, pyslurm: "ModuleType", handlers: Handlers, signature: Signature | None) -> None:
+    gc.freeze()  # pyslurm stays: no collection need go through it
+    line.send(Ready())
     with suppress(EOFError, OSError):  # the web process is gone
         while True:
-            if signature is not None:
-                readable.poll(1000 * signature.due_in_seconds)
-                if not signature.due_in_seconds:
-                    signature.renew()
-            request = connection.recv()
-            connection.send(_reply(pyslurm, handlers[type(request)], request))
+            if signature is not None and not signature.due_in_seconds:
+                signature.renew()
+            try:
+                request = line.receive(IDLE_SECONDS if signature is None else signature.due_in_seconds)
+            except TimeoutError:
+                continue
+            line.send(_reply(pyslurm, handlers[type(request)], request))
 
 
 def load_pyslurm(slurm_conf_path: str | None) -> "ModuleType":
@@ -149,6 +150,9 @@ def load_pyslurm(slurm_conf_path: str | None) -> "ModuleType":
     import pyslurm
 
     keep_exit_codes(pyslurm)
+    submission = pyslurm.core.job.submission
+    # It looks for a file whose name the text may be, each time; all jobs of a kind have the same text, which is none.
+    submission._validate_batch_script = lru_cache(submission._validate_batch_script)
     pyslurm.slurm_init(conf_path)
     module: ModuleType = pyslurm
     return module

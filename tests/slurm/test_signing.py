@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
 from bridge.deadline import Deadline
 from bridge.slurm import signing
+from bridge.slurm.line import Line
 from bridge.slurm.messages import AskController, ControllerFacts, Failure
 from bridge.slurm.pool import WorkerPool
 from bridge.slurm.token_worker import SLURM_PROTOCOL_AUTHENTICATION_ERROR
@@ -23,17 +23,17 @@ LIFE_SECONDS = 3
 CALL_SECONDS = 20.0
 
 
-def renewing_worker(connection: Connection, conf_path: str | None) -> None:
+def renewing_worker(line: Line, conf_path: str | None) -> None:
     """The gateway's worker, with tokens that live for seconds."""
     signing.TOKEN_LIFE_SECONDS = LIFE_SECONDS
     signing.RENEWAL_SECONDS = signing.RETRY_SECONDS = LIFE_SECONDS / 3
-    worker_main(connection, conf_path)
+    worker_main(line, conf_path)
 
 
-def forgetful_worker(connection: Connection, conf_path: str | None) -> None:
+def forgetful_worker(line: Line, conf_path: str | None) -> None:
     """The same, which goes on with its first token."""
     signing.TOKEN_LIFE_SECONDS = LIFE_SECONDS
-    worker_main(connection, conf_path)
+    worker_main(line, conf_path)
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def environment(slurm: PrivateSlurm, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def running_pool(slurm: PrivateSlurm, main: Callable[[Connection, str | None], None]) -> Iterator[WorkerPool]:
+def running_pool(slurm: PrivateSlurm, main: Callable[[Line, str | None], None]) -> Iterator[WorkerPool]:
     pool = WorkerPool(main, (str(slurm.conf_path),), size=1)
     pool.start()
     try:

@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from bridge.deadline import Deadline
 from bridge.errors import OverloadedError
 from bridge.slurm.errors import WorkerLostError, WorkerUnavailableError
+from bridge.slurm.line import Line
 from bridge.slurm.messages import Failure, Find, Found, Ping, Pinged, Ready, Submitted
 from bridge.slurm.pool import WorkerPool
 from tests.support.waiting import wait_until
@@ -21,12 +21,12 @@ from tests.support.waiting import wait_until
 HANG, DIE, WHO = 1, 2, 3
 
 
-def obedient_worker(connection: Connection, _conf: str | None) -> None:
+def obedient_worker(line: Line, _conf: str | None) -> None:
     """Hangs, dies or tells its process id, as it is asked."""
-    connection.send(Ready())
+    line.send(Ready())
     while True:
         try:
-            request = connection.recv()
+            request = line.receive(60)
         except EOFError:
             return
         match request:
@@ -35,19 +35,19 @@ def obedient_worker(connection: Connection, _conf: str | None) -> None:
             case Find(job_id=2):
                 os.kill(os.getpid(), signal.SIGKILL)
             case Find(job_id=3):
-                connection.send(Submitted(str(os.getpid())))
+                line.send(Submitted(str(os.getpid())))
             case Ping():
-                connection.send(Pinged(()))
+                line.send(Pinged(()))
             case _:
-                connection.send(Found(None))
+                line.send(Found(None))
 
 
-def refusing_worker(connection: Connection, _conf: str | None) -> None:
+def refusing_worker(line: Line, _conf: str | None) -> None:
     """Cannot serve and says why."""
-    connection.send(Failure(0, "slurm_conf_path: cannot read /nowhere"))
+    line.send(Failure(0, "slurm_conf_path: cannot read /nowhere"))
 
 
-def exiting_worker(_connection: Connection, _conf: str | None) -> None:
+def exiting_worker(_line: Line, _conf: str | None) -> None:
     """Ends without a word, as libslurm does."""
     os._exit(1)
 
