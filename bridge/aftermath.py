@@ -75,13 +75,14 @@ class Aftermath:
         self, descriptor: JobDescriptor, comment: JobComment, job_id: str, *, may_have_twin: bool = False
     ) -> None:
         """The controller has accepted this job. `may_have_twin`: its key is known to others, and they may use it."""
-        self._board.add(job_id, comment, descriptor.partition)
+        self._board.add(job_id, descriptor, comment)
         with self._lock:
             self._accepted.pop(comment.key, None)  # so that it goes to the end
             self._accepted[comment.key] = _Accepted(
                 descriptor, comment, job_id, time.monotonic(), self._booted_at, may_have_twin
             )
-        self._wake.set()
+        if not self._wake.is_set():
+            self._wake.set()
 
     def note_cancelled(self, job_id: str, key: str) -> None:
         """A client has cancelled this job: should it get lost, or be lost, that is what was wanted."""

@@ -9,6 +9,7 @@ others (127.1, 0x7f000001, 2130706433, %31..., zone ids) are refused: programs d
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
@@ -44,10 +45,13 @@ def host_of(authority: str) -> Host:
 
 def read_host(text: str) -> Host:
     """The host that `text` is. Raises `ValueError` where it is none in its usual form."""
-    try:
-        return IPv6Address(text[1:-1]) if text.startswith("[") else IPv4Address(text)
-    except ValueError:
-        name = text.lower().removesuffix(".")
+    if text.startswith("["):
+        with suppress(ValueError):
+            return IPv6Address(text[1:-1])
+    elif text[-1:].isdigit():  # an error costs more than all else here, and most hosts are names
+        with suppress(ValueError):
+            return IPv4Address(text)
+    name = text.lower().removesuffix(".")
     if len(name) > NAME_MAX or not _NAME.fullmatch(name):
         raise ValueError("must name its host in the usual form: a name, or an address as 192.0.2.1 or [2001:db8::1]")
     return name

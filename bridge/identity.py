@@ -22,7 +22,7 @@ def submission_key(offered: str | None) -> str:
     Raises `InvalidRequestError` where it is not 1 to 64 of `A-Z a-z 0-9 . _ -`.
     """
     if offered is None:
-        return uuid4().hex
+        return secrets.token_hex(16)
     if not IDEMPOTENCY_KEY.fullmatch(offered):
         raise InvalidRequestError([FieldError(KEY_HEADER, "must be 1 to 64 of A-Z a-z 0-9 . _ -")])
     return offered

@@ -1,6 +1,8 @@
 """Structured logs: one JSON object a line on standard error, each with the id of the request it belongs to."""
 
 import logging
+import os
+import threading
 import traceback
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -10,6 +12,7 @@ from pydantic_core import to_json
 
 request_id_var: ContextVar[str | None] = ContextVar("request_id", default=None)
 
+STDERR = 2
 _STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -32,6 +35,29 @@ class JsonFormatter(logging.Formatter):
         return to_json(entry, fallback=str).decode()
 
 
+class LineHandler(logging.Handler):
+    """Writes each record as a line on standard error.
+
+    Writing lets other threads have the GIL, and with it the lock would make a queue of all that log: only the writing
+    is done under it, in one system call.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._writing = threading.RLock()  # a signal handler may log, too
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """See the class; what cannot be formatted or written is told as the `logging` module does, or not at all."""
+        try:
+            line = self.format(record).encode() + b"\n"
+            with self._writing:
+                while line:
+                    line = line[os.write(STDERR, line) :]
+        except Exception:
+            self.handleError(record)
+        return True
+
+
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     """The error, and those that it came from."""
     while error is not None:
@@ -50,6 +76,6 @@ def configure_logging(*, verbose: bool) -> None:
     # None of this is in a line, and finding it out takes as long as the rest: "Optimization" in logging's manual.
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    handler = logging.StreamHandler()
+    handler = LineHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler], force=True)

@@ -17,7 +17,7 @@ from bridge.comments import JobComment
 from bridge.deadline import Deadline
 from bridge.errors import BridgeError, ControllerUnreachableError, OverloadedError
 from bridge.slurm.gateway import Gateway
-from bridge.slurm.messages import QueueChange
+from bridge.slurm.messages import JobDescriptor, QueueChange
 from bridge.slurm.picture import BoardJob, Picture, Sighting, own_jobs
 from bridge.slurm.waiters import Waiters
 
@@ -159,10 +159,10 @@ class Board:
         with self._changed:
             self._answering_since_seconds = None
 
-    def add(self, job_id: str, comment: JobComment, partition: str | None) -> None:
+    def add(self, job_id: str, descriptor: JobDescriptor, comment: JobComment) -> None:
         """The controller has just accepted this job."""
         with self._changed:
-            self._picture.add(job_id, comment, partition)
+            self._picture.add(job_id, descriptor, comment)
 
     def look(self, deadline: Deadline, *, max_age_seconds: float = 0.0) -> None:
         """Bring the board to how the queue stands after this call was made, or a given time before, in a trusted look.

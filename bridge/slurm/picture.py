@@ -9,7 +9,7 @@ from functools import cached_property
 from bridge.comments import JobComment
 from bridge.explanations import FINISHED_STATES
 from bridge.job_ids import job_order
-from bridge.slurm.messages import JobSnapshot, QueueChange
+from bridge.slurm.messages import JobDescriptor, JobSnapshot, QueueChange
 
 REMEMBERED_MAX = 20_000  # jobs; some 2 kB each
 REMEMBERED_SECONDS = 24 * 3600.0
@@ -73,12 +73,12 @@ class Picture:
         self._remembered: dict[str, Sighting] = {}  # not in the queue any more, those that left first come first
         self._newest_first: list[BoardJob] | None = None  # None: to be sorted again
 
-    def add(self, job_id: str, comment: JobComment, partition: str | None) -> None:
+    def add(self, job_id: str, descriptor: JobDescriptor, comment: JobComment) -> None:
         """The controller has just accepted this job."""
         now = time.time()
         snapshot = JobSnapshot(
             job_id=job_id,
-            comment=comment.to_json(),
+            comment=descriptor.comment,
             state="PENDING",
             state_reason=None,
             exit_code=0,
@@ -87,7 +87,7 @@ class Picture:
             start_time=None,
             end_time=None,
             nodes=None,
-            partition=partition,
+            partition=descriptor.partition,
             restarts=0,
         )
         self._submitted[job_id] = Sighting(BoardJob(snapshot, comment), Source.CONTROLLER, now)
