@@ -5,7 +5,7 @@ It refuses bad HTTP, heads and bodies beyond the limits, and requests that do no
 It belongs to the loop that reads from all of them, or to the thread that handles its request: the loop gives it away
 with a complete request, and gets it back when the thread has sent the answer and heard nothing more for a moment. A
 client that sends one request after the other so has a thread for itself. Handing each over and back takes two changes
-of threads, a third of what a submission costs the web process.
+of threads, a fifth of what a submission costs the web process.
 """
 
 import json
