@@ -16,7 +16,7 @@ from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import PARSE_BODY
 
 CASES_MIN = 5000
-EXAMPLES = "1050"  # of each operation, at most
+EXAMPLES = "1300"  # of each operation, at most; small ones run out of different requests earlier
 SEED = "20261124"
 RESPONSE_SECONDS = "20"
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -65,8 +66,8 @@ def test_a_second_sigterm_ends_it_at_once(bridge: Bridge) -> None:
         assert bridge.process.poll() is None
         bridge.process.send_signal(signal.SIGTERM)
         assert bridge.process.wait(5) == 0
-        with pytest.raises(OSError, match="without response"):
-            waiting.result()
+        with suppress(OSError):  # the connection ends, or there is just time to say what happened
+            assert waiting.result().body["type"] == "urn:tsm-slurm-bridge:outcome-unknown"
 
 
 @pytest.mark.parametrize(
