@@ -3,7 +3,7 @@
 import time
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
 from uuid import UUID
@@ -139,7 +139,7 @@ class Inquiries:
             return sighting
         if past is None:
             return sighting
-        known = replace(snapshot, cancelled_by=past.snapshot.cancelled_by)
+        known = snapshot._replace(cancelled_by=past.snapshot.cancelled_by)
         return Sighting(BoardJob(known, sighting.job.comment), sighting.source, sighting.seen_at)
 
     def _past(self, since: float | None, deadline: Deadline) -> tuple[list[BoardJob], str | None]:

@@ -47,8 +47,7 @@ def check_target(uri: str, rules: UriRules) -> str:
         raise ValueError("must hold no parentheses after its host")
     rules.hosts.check(host_of(authority))
     _, _, query = beyond.partition("?")
-    options = {name.lower() for name, _ in parse_qsl(query.replace(";", "&"), keep_blank_values=True)}
-    if elsewhere := sorted(options & _HOST_OPTIONS):
+    if query and (elsewhere := sorted(_option_names(query) & _HOST_OPTIONS)):
         raise ValueError(f"must name its host before the path: no {', no '.join(elsewhere)} after it")
     return uri
 
@@ -80,6 +79,10 @@ def _split_authority(rest: str) -> tuple[str, str]:
     """RFC 3986, section 3.2: the authority ends with the first `/`, `?` or `#`."""
     end = _AFTER_AUTHORITY.search(rest)
     return (rest, "") if end is None else (rest[: end.start()], rest[end.start() :])
+
+
+def _option_names(query: str) -> set[str]:
+    return {name.lower() for name, _ in parse_qsl(query.replace(";", "&"), keep_blank_values=True)}
 
 
 def _check_path(authority: str, path_text: str, folders: Sequence[Path]) -> None:

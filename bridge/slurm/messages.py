@@ -1,15 +1,14 @@
 """What crosses the border between the web process and the processes that hold pyslurm: plain frozen data.
 
-Never an exception, never a pyslurm object: neither survives pickling faithfully. No slots: dataclasses that have them
-are pickled by Python code, field by field, which takes three times as long.
+Never an exception, never a pyslurm object: neither survives pickling faithfully. Tuples, because dataclasses take twice
+as long to pickle, and six times as long to make.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class JobDescriptor:
+class JobDescriptor(NamedTuple):
     """A batch job as it goes to Slurm; each field names the `sbatch` option it stands for.
 
     `None` leaves the choice to the cluster (its default partition, account, QOS, time limit, memory).
@@ -18,7 +17,7 @@ class JobDescriptor:
     name: str  # --job-name
     script: str  # the batch script's text; the same for every job of a kind
     # --export; the whole of it, nothing is inherited from the service; holds secrets
-    environment: Mapping[str, str] = field(repr=False)
+    environment: Mapping[str, str]
     comment: str  # --comment; compact JSON, see bridge.comments
     working_folder: str  # --chdir
     stdout_path: str  # --output, may hold %x and %j
@@ -31,9 +30,12 @@ class JobDescriptor:
     cpus: int  # --cpus-per-task
     nice: int  # --nice
 
+    def __repr__(self) -> str:
+        """Without the environment."""
+        return f"JobDescriptor(name={self.name!r}, comment={self.comment!r})"
 
-@dataclass(frozen=True)
-class JobSnapshot:
+
+class JobSnapshot(NamedTuple):
     """A job as the controller described it at one moment, or as accounting keeps it, which has no reasons.
 
     Times are seconds since the epoch, `None` if not yet known.
@@ -54,59 +56,50 @@ class JobSnapshot:
     cancelled_by: str | None = None  # name of the user; only accounting knows it
 
 
-@dataclass(frozen=True)
-class ControllerPing:
+class ControllerPing(NamedTuple):
     """Whether one of the cluster's controllers answers."""
 
     host: str
     is_responding: bool
 
 
-@dataclass(frozen=True)
-class Submit:
+class Submit(NamedTuple):
     """Submit a job. Reply: `Submitted`."""
 
     descriptor: JobDescriptor
 
 
-@dataclass(frozen=True)
-class Find:
+class Find(NamedTuple):
     """Look one job up. Reply: `Found`."""
 
     job_id: int
 
 
-@dataclass(frozen=True)
-class Ping:
+class Ping(NamedTuple):
     """Ask every controller for a sign of life. Reply: `Pinged`."""
 
 
-@dataclass(frozen=True)
-class LoadQueue:
+class LoadQueue(NamedTuple):
     """Look at all jobs of the service's user that carry a comment of the bridge. Reply: `QueueChange`."""
 
 
-@dataclass(frozen=True)
-class Cancel:
+class Cancel(NamedTuple):
     """Cancel a job. Reply: `Cancelled`."""
 
     job_id: str
 
 
-@dataclass(frozen=True)
-class AskController:
+class AskController(NamedTuple):
     """What the controller is. Reply: `ControllerFacts`."""
 
 
-@dataclass(frozen=True)
-class FindPast:
+class FindPast(NamedTuple):
     """Look one job up in accounting. Reply: `Found`, with `None` for a job that has not ended."""
 
     job_id: str
 
 
-@dataclass(frozen=True)
-class LoadPast:
+class LoadPast(NamedTuple):
     """Look up in accounting which jobs of the service's user with a comment of the bridge ended in a window of time.
 
     In seconds since the epoch, both ends included. Reply: `Past`.
@@ -116,41 +109,39 @@ class LoadPast:
     until: int
 
 
-@dataclass(frozen=True)
-class VerifyToken:
+class VerifyToken(NamedTuple):
     """Ask the controller whether it accepts a token. Reply: `Verified`."""
 
-    token: str = field(repr=False)
+    token: str
+
+    def __repr__(self) -> str:
+        """Without the token."""
+        return "VerifyToken()"
 
 
-@dataclass(frozen=True)
-class Ready:
+class Ready(NamedTuple):
     """A worker's first word: libslurm is initialised."""
 
 
-@dataclass(frozen=True)
-class Submitted:
+class Submitted(NamedTuple):
     """The controller has the job."""
 
     job_id: str
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """The job, or `None` where the controller knows none of this id that belongs to the service's user."""
 
     job: JobSnapshot | None
 
 
-@dataclass(frozen=True)
-class Pinged:
+class Pinged(NamedTuple):
     """One entry a controller, the primary first."""
 
     controllers: tuple[ControllerPing, ...]
 
 
-@dataclass(frozen=True)
-class QueueChange:
+class QueueChange(NamedTuple):
     """What has changed since this worker's last look; `is_full` where it is its first, and nothing older counts."""
 
     is_full: bool
@@ -158,15 +149,13 @@ class QueueChange:
     gone: tuple[str, ...]  # ids that the controller does not know any more
 
 
-@dataclass(frozen=True)
-class Cancelled:
+class Cancelled(NamedTuple):
     """What became of a cancellation."""
 
     is_taken: bool  # False: the job has ended already, or is unknown
 
 
-@dataclass(frozen=True)
-class ControllerFacts:
+class ControllerFacts(NamedTuple):
     """What the controller says of itself."""
 
     booted_at: int  # when it was started, in seconds since the epoch
@@ -175,29 +164,25 @@ class ControllerFacts:
     has_tokens: bool  # whether it knows tokens (auth/jwt), and libslurm here does
 
 
-@dataclass(frozen=True)
-class Verified:
+class Verified(NamedTuple):
     """The controller's word on a token."""
 
     is_good: bool
 
 
-@dataclass(frozen=True)
-class Past:
+class Past(NamedTuple):
     """Jobs that have ended, in no order."""
 
     jobs: tuple[JobSnapshot, ...]
 
 
-@dataclass(frozen=True)
-class Bug:
+class Bug(NamedTuple):
     """What the worker did not expect: where it happened, without any value, which may be a secret."""
 
     traceback: str
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """Slurm's refusal: its error number (`slurm/slurm_errno.h`) and its words."""
 
     code: int

@@ -106,10 +106,11 @@ class WorkerPool:
 
     def _acquire(self, deadline: Deadline) -> Worker:
         with self._changed:
-            is_free = self._changed.wait_for(lambda: self._idle or self._is_closed, deadline.remaining_seconds)
+            if not self._idle:
+                self._changed.wait_for(lambda: self._idle or self._is_closed, deadline.remaining_seconds)
             if self._is_closed:
                 raise OverloadedError("The bridge is stopping. Send this request again.")
-            if not is_free or not deadline.remaining_seconds:  # sent in the last moment it would get no answer
+            if not self._idle or not deadline.remaining_seconds:  # sent in the last moment it would get no answer
                 self._changed.notify()  # the worker that this caller may have been woken for is another's
                 reason = self.start_failure or "Slurm was busy with other requests until the deadline"
                 raise OverloadedError(f"{reason}. Send this request again later.")

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -25,7 +25,7 @@ class Signature:
     def __init__(self, pyslurm: "ModuleType", conf_path: str | None) -> None:
         self._pyslurm = pyslurm
         self._conf_path = conf_path
-        self._given_token = _c_string(ctypes.CDLL(None).getenv, b"SLURM_JWT")  # by whoever started the service
+        self._given_token = os.environ.get("SLURM_JWT")  # by whoever started the service
         self._token = self._given_token  # what libslurm signs with
         self._due_at = 0.0  # as `time.time()`, which a machine that was suspended goes by, and the controller
 
@@ -45,11 +45,10 @@ class Signature:
     def _sign_with(self, token: str | None) -> None:
         if token == self._token:
             return
-        # Not os.environ, from which pyslurm would hand it on to the jobs.
         if token is None:
-            os.unsetenv("SLURM_JWT")
+            del os.environ["SLURM_JWT"]
         else:
-            os.putenv("SLURM_JWT", token)
+            os.environ["SLURM_JWT"] = token
         self._pyslurm.slurm_fini()  # libslurm chooses how to sign when it starts
         self._pyslurm.slurm_init(self._conf_path)
         self._token = token
@@ -57,8 +56,10 @@ class Signature:
     def _fetch(self) -> str | None:
         if not self._is_plugin_installed():
             return None
-        # pyslurm has loaded the function and does not wrap it.
-        return _c_string(ctypes.CDLL(None).slurm_fetch_token, None, TOKEN_LIFE_SECONDS)
+        fetch = ctypes.CDLL(None).slurm_fetch_token  # pyslurm has loaded the function and does not wrap it
+        fetch.restype = ctypes.c_char_p
+        token: bytes | None = fetch(None, TOKEN_LIFE_SECONDS)
+        return None if token is None else token.decode()
 
     def _is_plugin_installed(self) -> bool:
         try:
@@ -70,9 +71,3 @@ class Signature:
 def is_plugin_installed(plugin_folders: Iterable[str]) -> bool:
     """Whether libslurm here can sign with tokens; it ends the process that tries where it cannot."""
     return any((Path(folder) / "auth_jwt.so").exists() for folder in plugin_folders)
-
-
-def _c_string(function: Any, *arguments: object) -> str | None:
-    function.restype = ctypes.c_char_p
-    text: bytes | None = function(*arguments)
-    return None if text is None else text.decode()

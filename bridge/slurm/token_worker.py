@@ -35,7 +35,7 @@ class TokenVerifier:
 
     def _accepts(self, token: str) -> bool:
         # libslurm reads the token when it starts, and goes on with that one whatever the variable says later.
-        os.putenv("SLURM_JWT", token)
+        os.environ["SLURM_JWT"] = token
         self._pyslurm.slurm_fini()
         self._pyslurm.slurm_init(self._conf_path)
         try:

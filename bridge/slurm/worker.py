@@ -13,7 +13,6 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -132,28 +131,19 @@ def _serve(line: Line, pyslurm: "ModuleType", handlers: Handlers, signature: Sig
 
 
 def load_pyslurm(slurm_conf_path: str | None) -> "ModuleType":
-    """Import and initialise pyslurm with nothing of Slurm left in `os.environ`.
-
-    pyslurm copies every `SLURM_*` variable it finds in `os.environ` into the environment of each job it submits.
-    libslurm reads the C environment instead, so what it needs is put there and only there.
-    """
-    conf_path = slurm_conf_path or os.environ.get("SLURM_CONF")
-    passed_on = {name: value for name, value in os.environ.items() if name.startswith("SLURM_")}
-    for name in passed_on:
-        del os.environ[name]
-    if conf_path is not None:
-        passed_on["SLURM_CONF"] = conf_path
-    for name, value in passed_on.items():
-        os.putenv(name, value)
-    os.putenv("SLURM_BITSTR_LEN", "0")  # or libslurm cuts the list of an array's waiting elements short
+    """Import and initialise pyslurm so that nothing of this process's environment gets into the jobs it submits."""
+    if slurm_conf_path is not None:
+        os.environ["SLURM_CONF"] = slurm_conf_path
+    os.environ["SLURM_BITSTR_LEN"] = "0"  # or libslurm cuts the list of an array's waiting elements short
     os.environ["PYSLURM_DISABLE_AUTO_INIT"] = "1"
     import pyslurm
 
     keep_exit_codes(pyslurm)
     submission = pyslurm.core.job.submission
+    submission.pyenviron = {}  # it looks there for SLURM_*, to copy it into every job's environment
     # It looks for a file whose name the text may be, each time; all jobs of a kind have the same text, which is none.
     submission._validate_batch_script = lru_cache(submission._validate_batch_script)
-    pyslurm.slurm_init(conf_path)
+    pyslurm.slurm_init(slurm_conf_path)
     module: ModuleType = pyslurm
     return module
 
@@ -212,7 +202,7 @@ def _snapshots(job: Any) -> list[JobSnapshot]:
     snapshot, waiting = _snapshot(job), job.array_tasks_waiting
     if waiting is None:
         return [snapshot]
-    return [replace(snapshot, job_id=f"{job.array_id}_{index}") for index in array_indices(waiting)]
+    return [snapshot._replace(job_id=f"{job.array_id}_{index}") for index in array_indices(waiting)]
 
 
 def _snapshot(job: Any) -> JobSnapshot:
@@ -264,7 +254,7 @@ def _cancelled_elements(known: Mapping[str, JobSnapshot], jobs: Mapping[str, Job
     arrays = {job_id.partition("_")[0] for job_id in jobs if "_" in job_id}
     gone = (known[job_id] for job_id in known.keys() - jobs.keys() if "_" in job_id)
     waiting = (job for job in gone if job.state == "PENDING" and job.job_id.partition("_")[0] in arrays)
-    return [replace(job, state="CANCELLED", state_reason=None, end_time=int(time.time())) for job in waiting]
+    return [job._replace(state="CANCELLED", state_reason=None, end_time=int(time.time())) for job in waiting]
 
 
 def _cancel(pyslurm: "ModuleType", request: Cancel) -> Reply:

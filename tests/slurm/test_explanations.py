@@ -3,7 +3,6 @@
 import ctypes
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,7 +53,7 @@ def test_the_header_is_read_right() -> None:
 
 
 def test_every_state_and_flag_has_a_sentence() -> None:
-    said = {word: explain(replace(JOB, state=word)) for word in {*STATES, *FLAGS} - OWN_CASES}
+    said = {word: explain(JOB._replace(state=word)) for word in {*STATES, *FLAGS} - OWN_CASES}
     assert [word for word, sentence in said.items() if word in sentence] == []
     assert_different(said)
 
@@ -63,7 +62,7 @@ def test_every_state_and_flag_has_a_sentence() -> None:
 def test_every_reason_has_a_sentence(state: str) -> None:
     """A job may wait for any reason, those of failures too; it fails for these only."""
     reasons = {word for name, word in REASONS.items() if state == "PENDING" or name.startswith("FAIL_")}
-    said = {word: explain(replace(JOB, state=state, state_reason=word)) for word in reasons}
+    said = {word: explain(JOB._replace(state=state, state_reason=word)) for word in reasons}
     assert [word for word, sentence in said.items() if sentence.endswith(f"Slurm's reason is {word}")] == []
     assert_different(said)
 

@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -99,8 +98,7 @@ def test_accounting_says_what_the_controller_says(slurm: PrivateSlurm, gateway: 
         said = gateway.find(job_id, soon())
         assert said is not None
         assert said.state == state
-        assert kept == replace(
-            said,
+        assert kept == said._replace(
             state_reason=None,
             start_time=said.start_time if said.nodes else None,
             cancelled_by="root" if state == "CANCELLED" else None,

@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from dataclasses import replace
 from typing import Any
 
 from bridge import masking
@@ -18,8 +17,7 @@ def _take_precautions_out() -> None:
     def describe_carelessly(factory: JobFactory, request: Any, comment: Any) -> Any:
         job = describe(factory, request, comment)
         command = f"sh -c 'sleep 30; :' {shlex.quote(request.target)} &\n"
-        return replace(
-            job,
+        return job._replace(
             name=f"parse {request.target}",
             script=job.script.replace("exec ", f"{command}exec ", 1),
             environment={**job.environment, "SLURM_UMASK": "0022"},

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 
 from bridge.deadline import Deadline
 from bridge.explanations import FINISHED_STATES
@@ -90,7 +89,7 @@ class MemoryGateway:
         if not self.ping_accounting(deadline):
             return ()
         return tuple(
-            replace(job, state_reason=None)  # which accounting does not keep
+            job._replace(state_reason=None)  # which accounting does not keep
             for job in {**self._forgotten, **self._snapshots}.values()
             if job.state in FINISHED_STATES and job.end_time is not None and since <= job.end_time <= until
         )
@@ -122,7 +121,7 @@ class MemoryGateway:
 
     def put(self, job_id: str, changes: Mapping[str, object]) -> None:
         """Change how a job stands, as Slurm would."""
-        fields = {name: getattr(self._snapshots[job_id], name) for name in JobSnapshot.__dataclass_fields__}
+        fields = self._snapshots[job_id]._asdict()
         self._snapshots[job_id] = JobSnapshot(**{**fields, **changes})
 
     def _read(self, deadline: Deadline) -> None:

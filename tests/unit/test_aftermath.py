@@ -1,7 +1,6 @@
 """Which twin has to go, and what a crash of the controller costs."""
 
 import time
-from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -25,7 +24,7 @@ def twins(*states: str) -> list[BoardJob]:
     snapshot = gateway.find(job_id, Deadline.after(1))
     assert snapshot is not None
     return [
-        BoardJob(replace(snapshot, job_id=str(number), state=state), comment) for number, state in enumerate(states, 1)
+        BoardJob(snapshot._replace(job_id=str(number), state=state), comment) for number, state in enumerate(states, 1)
     ]
 
 

@@ -1,6 +1,5 @@
 """What a client is told of a job, in every way it can stand."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -73,7 +72,7 @@ RAN = JobSnapshot(
     ],
 )
 def test_why_a_job_waits(reason: str | None, explanation: str) -> None:
-    assert explain(replace(RAN, state="PENDING", state_reason=reason, nodes=None)).startswith(explanation)
+    assert explain(RAN._replace(state="PENDING", state_reason=reason, nodes=None)).startswith(explanation)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +113,7 @@ def test_why_a_job_waits(reason: str | None, explanation: str) -> None:
     ],
 )
 def test_why_a_job_failed(changes: dict[str, Any], explanation: str) -> None:
-    assert explain(replace(RAN, state="FAILED", **changes)).startswith(explanation)
+    assert explain(RAN._replace(state="FAILED", **changes)).startswith(explanation)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +154,7 @@ def test_why_a_job_failed(changes: dict[str, Any], explanation: str) -> None:
     ],
 )
 def test_how_a_job_stands(changes: dict[str, Any], explanation: str) -> None:
-    assert explain(replace(RAN, **changes)) == explanation
+    assert explain(RAN._replace(**changes)) == explanation
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ RUNNING = JobSnapshot(
 
 
 def document(**changes: Any) -> dict[str, Any]:
-    job = BoardJob(replace(RUNNING, **changes), COMMENT)
+    job = BoardJob(RUNNING._replace(**changes), COMMENT)
     shown: dict[str, Any] = json.loads(job_document(Sighting(job, Source.CONTROLLER, NOW.timestamp())))
     return shown
 

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 
 import falcon.testing
@@ -238,7 +237,7 @@ def test_elements_of_an_array_share_a_key_and_are_no_twins(gateway: MemoryGatewa
     job_id = submit(gateway)
     snapshot = gateway.find(job_id, Deadline.after(1))
     assert snapshot is not None
-    jobs = picture.own_jobs([replace(snapshot, job_id=f"20_{index}") for index in range(3)])
+    jobs = picture.own_jobs([snapshot._replace(job_id=f"20_{index}") for index in range(3)])
     shown = picture.Picture()
     shown.apply(QueueChange(is_full=True, jobs=(), gone=()), jobs, time.time())
     assert shown.shared_keys() == []

@@ -17,9 +17,9 @@ class RPCError(Exception):
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The C environment."""
+    """The process's environment."""
     variables: dict[str, str] = {}
-    monkeypatch.setattr("os.putenv", variables.__setitem__)
+    monkeypatch.setattr("os.environ", variables)
     return variables
 
 
