@@ -15,6 +15,7 @@ import pytest
 from tests.support.bridge_process import ROOT, Bridge, children_of, service_environment, start_bridge
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import QAQC_BODY
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_sigterm_lets_a_request_finish_and_refuses_the_next(bridge: Bridge, stal
         assert waiting.result().status == 202
     assert (refused.status, refused.body["type"]) == (503, "urn:tsm-slurm-bridge:overloaded")
     assert bridge.process.wait(10) == 0
-    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+    wait_until(lambda: not [pid for pid in children if Path(f"/proc/{pid}").exists()], "no process is left", 2.0)
 
 
 @pytest.mark.usefixtures("stalled")
