@@ -13,6 +13,7 @@ import falcon
 from jinja2 import TemplateError
 from waitress.channel import HTTPChannel
 
+from bridge import cpus
 from bridge.app import create_app
 from bridge.auth.controller_check import require_cluster_tokens
 from bridge.auth.exposure import refuse_exposure
@@ -31,6 +32,7 @@ CHECK_PAUSE_SECONDS = 0.02  # while the last answers leave
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises `SettingsError` where the settings do not let it start."""
+    cpus.keep_to_one()
     gateway = SlurmGateway(slurm_conf_path=settings.slurm_conf_path, workers=settings.workers)
     parts = Parts.of(settings, gateway, _load_secret(settings))
     refuse_exposure(None if settings.socket_path else settings.host, parts.verifiers)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.context import SpawnProcess
 
+from bridge import cpus
 from bridge.deadline import Deadline
 from bridge.errors import OverloadedError
 from bridge.slurm.errors import WorkerLostError, WorkerUnavailableError
@@ -133,6 +134,7 @@ class WorkerPool:
 
     def _keep_one(self) -> None:
         """Bring a worker up, and another whenever it has ended, until the pool is closed."""
+        cpus.use_all()  # for the workers
         while not self._is_closed:
             worker = self._spawn()
             if isinstance(worker, Worker):

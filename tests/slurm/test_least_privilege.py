@@ -40,6 +40,7 @@ def test_it_does_all_its_work(bridge: Bridge) -> None:
     status = Path(f"/proc/{bridge.process.pid}/status").read_text()
     for line in ("NoNewPrivs:\t1", "Seccomp:\t2", "CapPrm:\t0000000000000000"):
         assert line in status
+    assert len(os.sched_getaffinity(bridge.process.pid)) == 1
     assert bridge.get("/ready").status == 200
     # Beyond what waitress keeps in memory.
     assert bridge.post("/extractor/run", {**PARSE_BODY, "parser": "x" * 2**20}).status == 413

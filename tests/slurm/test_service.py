@@ -1,6 +1,7 @@
 """The service as a whole, on a real Slurm, with a stand-in for the extractor: what clients and admins see of it."""
 
 import json
+import os
 import re
 import socket
 import time
@@ -258,6 +259,21 @@ def test_a_restarted_bridge_knows_its_jobs(shared_folder: Path, environment: dic
         job_id = first.post("/extractor/run", PARSE_BODY).body["job_id"]
     with running_bridge(shared_folder, environment) as second:
         assert second.wait_until_finished(job_id)["succeeded"]
+
+
+def test_the_web_process_keeps_to_one_cpu_and_its_workers_do_not(bridge: Bridge) -> None:
+    given = os.sched_getaffinity(0)
+    threads = [int(task.name) for task in Path(f"/proc/{bridge.process.pid}/task").iterdir()]
+    of_web = [os.sched_getaffinity(thread) for thread in threads]
+    (cpu,) = os.sched_getaffinity(bridge.process.pid)
+    assert of_web.count({cpu}) > 100  # but for those that keep the workers
+    workers = [child for child in children_of(bridge.process.pid) if b"spawn_main" in _command_line(child)]
+    assert len(workers) >= 5
+    assert all(os.sched_getaffinity(worker) == given for worker in workers)
+
+
+def _command_line(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def test_a_killed_bridge_leaves_no_process(shared_folder: Path, environment: dict[str, str]) -> None:

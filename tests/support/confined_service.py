@@ -43,8 +43,8 @@ def confine() -> None:
     """Take the limits on. Raises `OSError` where the kernel has none of the kind."""
     settings = settings_of(UNIT)
     assert settings["NoNewPrivileges"] == settings["MemoryDenyWriteExecute"] == ["yes"]
-    allow_list, deny_list = settings["SystemCallFilter"]
-    calls = _calls(*allow_list.split()) - _calls(*deny_list.removeprefix("~").split())
+    allowed, denied, allowed_again = settings["SystemCallFilter"]
+    calls = _calls(*allowed.split()) - _calls(*denied.removeprefix("~").split()) | {*allowed_again.split()}
     (families,) = settings["RestrictAddressFamilies"]
     program = _filter(_numbers(calls), [_FAMILIES[family] for family in families.split()])
     os.umask(int(settings["UMask"][0], 8))
