@@ -4,9 +4,9 @@ Usage, as root in the box: ./container/shell python -m bench.submit [--rounds 3]
 
 Every measurement has a Slurm and a service of its own, so that all begin with an empty queue. The partition is down:
 jobs queue up and none runs, which would take CPU from what is measured. The controller leaves looking for room to its
-scheduler (`defer`, as Slurm's guide to high throughput has it): else it goes through the whole queue at each
-submission, which costs the most where the most is submitted. Each round measures all services, one after the other; a
-figure is the median over the rounds, a ratio the median of the rounds' ratios.
+scheduler (`defer`, which Slurm's scheduling guide names for high throughput): else it goes through the whole queue at
+each submission, which costs the most where the most is submitted. Each round measures all services, one after the
+other; a figure is the median over the rounds, a ratio the median of the rounds' ratios.
 """
 
 import argparse

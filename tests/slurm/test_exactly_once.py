@@ -17,7 +17,7 @@ from uuid import UUID
 import pytest
 
 from bridge.aftermath import SAVED_AFTER_SECONDS
-from tests.support.bridge_process import Bridge, children_of, running_bridge, service_environment, start_bridge
+from tests.support.bridge_process import Bridge, running_bridge, service_environment, start_bridge, workers_of
 from tests.support.ports import free_port
 from tests.support.private_slurm import DEFAULT_PARTITIONS, PrivateSlurm
 from tests.support.samples import PARSE_BODY, QAQC_BODY
@@ -176,16 +176,6 @@ class Service:
                 return str(answer.body["job_id"])
             time.sleep(0.2)
         raise AssertionError(f"submission {number} never got through")
-
-
-def workers_of(pid: int) -> list[int]:
-    """The bridge's workers; multiprocessing's own helper is none."""
-    workers = []
-    for child in children_of(pid):
-        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
-            if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text():
-                workers.append(child)
-    return workers
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.bridge_process import ROOT, SERVICE_USER, Bridge, children_of, running_bridge, service_environment
+from tests.support.bridge_process import ROOT, SERVICE_USER, Bridge, running_bridge, service_environment, workers_of
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import QAQC_BODY
 from tests.support.waiting import wait_until
@@ -32,14 +32,9 @@ def bridge(slurm: PrivateSlurm, shared_folder: Path) -> Iterator[Bridge]:
 def processes(bridge: Bridge) -> list[int]:
     """The web process and its workers, once all have started."""
     wait_until(lambda: bridge.get("/ready").status == 200, "the service is ready")
-    workers = [pid for pid in children_of(bridge.process.pid) if is_worker(pid)]
+    workers = workers_of(bridge.process.pid)
     assert len(workers) >= 8
     return [bridge.process.pid, *workers]
-
-
-def is_worker(pid: int) -> bool:
-    """multiprocessing has a helper of its own beside them, which holds nothing."""
-    return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def test_no_process_may_leave_a_core(processes: list[int]) -> None:

@@ -13,7 +13,14 @@ from typing import Any
 
 import pytest
 
-from tests.support.bridge_process import Bridge, children_of, running_bridge, service_environment, start_bridge
+from tests.support.bridge_process import (
+    Bridge,
+    children_of,
+    running_bridge,
+    service_environment,
+    start_bridge,
+    workers_of,
+)
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import PARSE_BODY, QAQC_BODY, THING
 from tests.support.waiting import wait_until
@@ -267,13 +274,9 @@ def test_the_web_process_keeps_to_one_cpu_and_its_workers_do_not(bridge: Bridge)
     of_web = [os.sched_getaffinity(thread) for thread in threads]
     (cpu,) = os.sched_getaffinity(bridge.process.pid)
     assert of_web.count({cpu}) > 100  # but for those that keep the workers
-    workers = [child for child in children_of(bridge.process.pid) if b"spawn_main" in _command_line(child)]
+    workers = workers_of(bridge.process.pid)
     assert len(workers) >= 5
     assert all(os.sched_getaffinity(worker) == given for worker in workers)
-
-
-def _command_line(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def test_a_killed_bridge_leaves_no_process(shared_folder: Path, environment: dict[str, str]) -> None:

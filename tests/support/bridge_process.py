@@ -173,6 +173,16 @@ def children_of(pid: int) -> list[int]:
     return children
 
 
+def workers_of(pid: int) -> list[int]:
+    """The bridge's workers; multiprocessing's own helper is none."""
+    workers = []
+    for child in children_of(pid):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text():
+                workers.append(child)
+    return workers
+
+
 def owned_folder(folder: Path) -> Path:
     """Make `folder`, which the service's user may write to."""
     folder.mkdir()
