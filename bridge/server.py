@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 CHECK_PAUSE_SECONDS = 0.02  # while the last answers leave
 # For so long the thread that takes in a look at a long queue may keep those from running that answer requests. With
-# Python's own 5 ms the p99 of submissions beside clients that wait for news is a quarter longer.
+# Python's own 5 ms the p99 of submissions beside clients that wait for news is longer.
 SWITCH_SECONDS = 0.0005
 
 
