@@ -3,6 +3,7 @@
 import re
 
 JOB_ID = re.compile(r"([1-9][0-9]{0,9})(?:_(0|[1-9][0-9]{0,6}))?")  # MaxArraySize ends at 4000001
+_TASK_BITS = 24  # more than an index takes
 _NUMBER_MAX = 0xFFFFFFFD  # above lie Slurm's own marks for "none" and "all" (NO_VAL, INFINITE)
 
 
@@ -22,7 +23,7 @@ def array_indices(text: str) -> list[int]:
     return indices
 
 
-def job_order(job_id: str) -> tuple[int, int]:
+def job_order(job_id: str) -> int:
     """Job ids compare by it as the jobs were submitted, and the elements of an array by their index."""
     array_id, _, task_id = job_id.partition("_")
-    return int(array_id), int(task_id or -1)
+    return (int(array_id) << _TASK_BITS) + int(task_id or -1)

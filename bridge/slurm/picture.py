@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from sys import intern
 
 from bridge.comments import JobComment
 from bridge.explanations import FINISHED_STATES
@@ -23,17 +23,15 @@ class Source(StrEnum):
     MEMORY = "memory"  # the controller has forgotten the job, the bridge has not
 
 
-@dataclass(frozen=True, eq=False)  # as it stood at one moment: compared and hashed by identity, which is quick
 class BoardJob:
-    """A job of the bridge."""
+    """A job of the bridge, as it stood at one moment."""
 
-    snapshot: JobSnapshot
-    comment: JobComment
+    __slots__ = ("comment", "order", "snapshot")
 
-    @cached_property
-    def order(self) -> tuple[int, int]:
-        """Jobs compare by it as they were submitted."""
-        return job_order(self.snapshot.job_id)
+    def __init__(self, snapshot: JobSnapshot, comment: JobComment) -> None:
+        self.snapshot = snapshot
+        self.comment = comment
+        self.order = job_order(snapshot.job_id)  # jobs compare by it as they were submitted
 
     @property
     def is_array_element(self) -> bool:
@@ -58,7 +56,18 @@ class Sighting:
 def own_jobs(snapshots: Iterable[JobSnapshot]) -> list[BoardJob]:
     """Those of the jobs that carry a comment of the bridge."""
     pairs = ((snapshot, JobComment.from_json(snapshot.comment)) for snapshot in snapshots)
-    return [BoardJob(snapshot, comment) for snapshot, comment in pairs if comment is not None]
+    return [BoardJob(_slim(snapshot), comment) for snapshot, comment in pairs if comment is not None]
+
+
+def _slim(snapshot: JobSnapshot) -> JobSnapshot:
+    """As it is kept for many jobs: without the text of its comment, and with words that all jobs share."""
+    return snapshot._replace(
+        comment="",
+        state=intern(snapshot.state),
+        state_reason=snapshot.state_reason and intern(snapshot.state_reason),
+        nodes=snapshot.nodes and intern(snapshot.nodes),
+        partition=snapshot.partition and intern(snapshot.partition),
+    )
 
 
 class Picture:
@@ -68,7 +77,7 @@ class Picture:
         self.looked_at = 0.0  # when the queue stood like this, in seconds since the epoch
         self.pending = 0  # jobs that waited then
         self._jobs: dict[str, BoardJob] = {}
-        self._ids_by_key: dict[str, set[str]] = {}
+        self._ids_by_key: dict[str, tuple[str, ...]] = {}  # a set takes four times the memory
         self._submitted: dict[str, Sighting] = {}  # accepted, and not seen in the queue yet
         self._remembered: dict[str, Sighting] = {}  # not in the queue any more, those that left first come first
         self._newest_first: list[BoardJob] | None = None  # None: to be sorted again
@@ -78,7 +87,7 @@ class Picture:
         now = time.time()
         snapshot = JobSnapshot(
             job_id=job_id,
-            comment=descriptor.comment,
+            comment="",
             state="PENDING",
             state_reason=None,
             exit_code=0,
@@ -152,7 +161,7 @@ class Picture:
         self._jobs[job_id] = job
         self.pending += job.snapshot.state == "PENDING"
         if not job.is_array_element:
-            self._ids_by_key.setdefault(job.comment.key, set()).add(job_id)
+            self._ids_by_key[job.comment.key] = (*self._ids_by_key.get(job.comment.key, ()), job_id)
 
     def _remember(self, job_id: str) -> None:
         job = self._take_off(job_id)
@@ -164,11 +173,10 @@ class Picture:
         if job is None:
             return None
         self.pending -= job.snapshot.state == "PENDING"
-        job_ids = self._ids_by_key.get(job.comment.key)
-        if job_ids and not job.is_array_element:
-            job_ids.discard(job_id)
-            if not job_ids:
-                del self._ids_by_key[job.comment.key]
+        if not job.is_array_element:
+            others = tuple(other for other in self._ids_by_key.pop(job.comment.key) if other != job_id)
+            if others:
+                self._ids_by_key[job.comment.key] = others
         return job
 
     def _forget_old(self) -> None:
