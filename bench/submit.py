@@ -48,13 +48,13 @@ class Figure:
 
 
 @contextmanager
-def fresh_slurm() -> Iterator[tuple[PrivateSlurm, Path]]:
+def fresh_slurm(overrides: Mapping[str, str] = {}) -> Iterator[tuple[PrivateSlurm, Path]]:
     """A Slurm on tmpfs: on a busy disk the controller's saved state would be what is measured."""
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/dev/shm") as name:
         folder = Path(name)
         folder.chmod(0o755)
         (folder / "slurm").mkdir()
-        with PrivateSlurm(folder / "slurm", overrides=OVERRIDES, partitions=PARTITIONS) as slurm:
+        with PrivateSlurm(folder / "slurm", overrides={**OVERRIDES, **overrides}, partitions=PARTITIONS) as slurm:
             yield slurm, folder
 
 
