@@ -16,7 +16,7 @@ TARGET_MAX_BYTES = 2048
 SOURCE_MAX_BYTES = 8192
 
 # RFC 3986, appendix A: every character that may stand in a URI.
-_URI_TEXT = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
+_URI_TEXT = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]++|%[0-9A-Fa-f]{2})++")
 _AFTER_AUTHORITY = re.compile(r"[/?#]")
 
 # Options of database drivers that lead elsewhere than to the URI's host: libpq's, psycopg's, and python-oracledb's.
