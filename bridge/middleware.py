@@ -4,10 +4,13 @@ import logging
 import re
 import secrets
 import time
+from functools import partial
 
 import falcon
 
+from bridge.afterwards import afterwards
 from bridge.auth.guard import caller_name
+from bridge.errors import BridgeError
 from bridge.logs import request_id_var
 
 log = logging.getLogger(__name__)
@@ -37,20 +40,23 @@ class RequestLog:
         """Log method, path and outcome; never a query string, a header or a body: they may hold secrets."""
         problem = getattr(request.context, "problem", None)
         level = logging.DEBUG if problem is None and request.method in ROUTINE else logging.INFO
-        if not log.isEnabledFor(level):
-            return
-        caller = caller_name(request)
-        log.log(
-            level,
-            "request",
-            extra={
-                "method": request.method,
-                "path": request.path,
-                "status": response.status_code,
-                "milliseconds": round((time.perf_counter() - request.context.started_at) * 1000, 2),
-                "client": request.remote_addr,
-                **({} if caller is None else {"caller": caller}),
-                **({} if problem is None else {"problem": problem.type, "detail": str(problem)}),
-                **getattr(request.context, "log", {}),
-            },
-        )
+        if log.isEnabledFor(level):
+            afterwards(partial(_write_line, level, request, response, problem))
+
+
+def _write_line(level: int, request: falcon.Request, response: falcon.Response, problem: BridgeError | None) -> None:
+    caller = caller_name(request)
+    log.log(
+        level,
+        "request",
+        extra={
+            "method": request.method,
+            "path": request.path,
+            "status": response.status_code,
+            "milliseconds": round((time.perf_counter() - request.context.started_at) * 1000, 2),
+            "client": request.remote_addr,
+            **({} if caller is None else {"caller": caller}),
+            **({} if problem is None else {"problem": problem.type, "detail": str(problem)}),
+            **getattr(request.context, "log", {}),
+        },
+    )

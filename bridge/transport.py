@@ -21,6 +21,7 @@ from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask
 from waitress.utilities import Error
 
+from bridge.afterwards import answering
 from bridge.deadline import Deadline
 from bridge.errors import (
     BodyTooLargeError,
@@ -169,10 +170,11 @@ class ProblemChannel(HTTPChannel):
             self.requests = [first]
         if pipelined:
             first.headers["CONNECTION"] = "close"
-        super().service()
-        self.waiting_since = time.time()
-        self.was_answered = True
-        self._flush_exception(self._flush_some, do_close=False)
+        with answering():
+            super().service()
+            self.waiting_since = time.time()
+            self.was_answered = True
+            self._flush_exception(self._flush_some, do_close=False)
 
     def _hears_more(self) -> bool:
         """Whether the next request has come in; not where the loop has to send or to close, or other clients wait."""

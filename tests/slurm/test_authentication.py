@@ -244,8 +244,7 @@ def test_admins_see_who_it_was(bridge: Bridge, slurm: PrivateSlurm, tokens: dict
     request = json.loads(answer.body)
     shown = slurm.run("squeue", "--noheader", "--states=all", f"--jobs={request['job_id']}", "--format=%k")
     assert json.loads(shown)["by"] == "submit"
-    lines = [json.loads(line) for line in bridge.log.splitlines() if request["request_id"] in line]
-    assert [line["caller"] for line in lines if line["message"] == "request"] == ["submit"]
+    assert bridge.line_about(request["request_id"])["caller"] == "submit"
     assert not [token for token in tokens.values() if token in bridge.log]
 
 

@@ -70,12 +70,6 @@ def submit(client: http.client.HTTPSConnection) -> str:
     return str(json.loads(body)["job_id"])
 
 
-def logged(bridge: Bridge, request_id: str) -> dict[str, Any]:
-    """The bridge's line about that request."""
-    lines = [json.loads(line) for line in bridge.log.splitlines() if request_id in line]
-    return dict(next(line for line in lines if line["message"] == "request"))
-
-
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1:DeprecationWarning")
 def test_old_tls_is_refused(nginx: Nginx, bridge: Bridge, version: ssl.TLSVersion) -> None:
@@ -125,7 +119,7 @@ def test_the_clients_address_is_in_the_log(
     request_id = f"request-{time.monotonic_ns()}"
     status, headers, _ = ask(client, "GET", "/jobs/999999", X_Request_ID=request_id, **claims)
     assert (status, headers["X-Request-ID"]) == (404, request_id)
-    assert logged(bridge, request_id)["client"] == "127.0.0.1"
+    assert bridge.line_about(request_id)["client"] == "127.0.0.1"
 
 
 def test_every_answer_has_hsts_and_none_tells_versions(client: http.client.HTTPSConnection) -> None:

@@ -22,6 +22,7 @@ from tests.support.identity_provider import AUDIENCE, BAD_TOKENS, ISSUER, provid
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.real_gateway import running_gateway
 from tests.support.samples import QAQC_BODY
+from tests.support.waiting import wait_until
 
 USER = "sontsm"
 READER = "nobody"
@@ -94,7 +95,7 @@ def test_a_users_own_token_is_taken_in_both_headers(bridge: Bridge, slurm: Priva
     assert call(bridge, "GET", "/jobs", X_SLURM_USER_TOKEN=token) == (200, "", None)
     assert call(bridge, "GET", "/jobs", Authorization=f"Bearer {token}") == (200, "", None)
     assert call(bridge, "POST", "/qaqc/run", X_SLURM_USER_TOKEN=token) == (202, "", None)
-    assert '"caller":"sontsm"' in bridge.log
+    wait_until(lambda: '"caller":"sontsm"' in bridge.log, "the log says whose request it was")
     assert token not in bridge.log
 
 

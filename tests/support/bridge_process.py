@@ -19,6 +19,7 @@ from tests.support.ports import free_port
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.raw_http import ask, request
 from tests.support.samples import of_each_kind
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 SERVICE_USER = "sontsm"
@@ -47,6 +48,16 @@ class Bridge:
     def log(self) -> str:
         """All it has logged so far."""
         return self.log_path.read_text()
+
+    def line_about(self, request_id: str) -> dict[str, Any]:
+        """The line that it logs about a request, once its answer has left."""
+
+        def lines() -> list[dict[str, Any]]:
+            found = [json.loads(line) for line in self.log.splitlines() if request_id in line]
+            return [line for line in found if line["message"] == "request"]
+
+        wait_until(lines, f"the request {request_id} is in the log")
+        return lines()[0]
 
     def get(self, path: str, **headers: str) -> Answer:
         """`GET path`; `_` in a header's name stands for `-`."""

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from waitress import wasyncore
 
+from bridge.afterwards import afterwards
 from bridge.listening import listening
 from bridge.settings import SettingsError
 from bridge.transport import STAY_SECONDS
@@ -33,11 +34,15 @@ LONG_ANSWER_BYTES = 32 * 1024 * 1024
 
 @dataclass
 class Application:
-    """Tells who asks; `/slow` waits until it is released, `/long` sends more than any buffer holds."""
+    """Tells who asks; `/slow` waits until it is released, `/long` sends more than any buffer holds.
+
+    `/later` waits as `/slow` does, but once it has answered.
+    """
 
     released: threading.Event = field(default_factory=threading.Event)
     entered: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     long_ones_ended: int = 0
+    was_later: bool = False
     threads: Counter[int] = field(default_factory=Counter)  # how many requests each has handled
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -48,11 +53,16 @@ class Application:
         if environ["PATH_INFO"] == "/slow":
             self.entered.release()
             self.released.wait(20)
+        if environ["PATH_INFO"] == "/later":
+            afterwards(self._wait)
         size = len(environ["wsgi.input"].read())
         forwarded = [name for name in environ if "FORWARDED" in name]
         answer = f"{environ['REMOTE_ADDR']} {environ['wsgi.url_scheme']} {size} {len(forwarded)}".encode()
         start_response("200 OK", [("Content-Length", str(len(answer)))])
         return [answer]
+
+    def _wait(self) -> None:
+        self.was_later = self.released.wait(20)
 
     def _long(self) -> Iterator[bytes]:
         try:
@@ -458,3 +468,11 @@ def test_a_client_that_resets_the_connection_in_its_answer(app: Application) -> 
                 assert connection.recv(10)
         wait_until(lambda: app.long_ones_ended == 7, "all answers are given up")
         assert ask(port, GET).status == 200
+
+
+def test_an_answer_does_not_wait_for_what_is_done_afterwards(app: Application) -> None:
+    with running(app) as port:
+        assert ask(port, request("GET", "/later", {"Host": "h"})).status == 200
+        assert not app.was_later
+        app.released.set()
+        wait_until(lambda: app.was_later, "what was put off is done")
