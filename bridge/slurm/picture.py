@@ -11,7 +11,7 @@ from bridge.explanations import FINISHED_STATES
 from bridge.job_ids import job_order
 from bridge.slurm.messages import JobDescriptor, JobSnapshot, QueueChange
 
-REMEMBERED_MAX = 20_000  # jobs; some 2 kB each
+REMEMBERED_MAX = 20_000  # jobs; some 1 kB each
 REMEMBERED_SECONDS = 24 * 3600.0
 
 
