@@ -8,7 +8,6 @@ the ratio is the median of the rounds' ratios.
 
 import argparse
 import statistics
-import sys
 import threading
 import time
 from http.client import HTTPConnection
@@ -23,24 +22,26 @@ SUBMITTERS = 8
 
 
 def measure(waiters: int, seconds: int) -> load.Load:
-    """Submissions, while so many clients wait."""
+    """Submissions, while so many clients wait. Raises `LoadError` where one of those had its answer."""
+    answers: list[int] = []
     with fresh_slurm() as (slurm, folder), peers.bridge(slurm, folder) as service:
         address = urlsplit(service.url).netloc
         load.post(service.url, service.body, service.headers, clients=1, seconds=1)
         for _ in range(waiters):
-            threading.Thread(target=wait, args=(address,), daemon=True).start()
+            threading.Thread(target=wait, args=(address, answers), daemon=True).start()
         time.sleep(SETTLE_SECONDS)
-        return load.post(service.url, service.body, service.headers, clients=SUBMITTERS, seconds=seconds)
+        result = load.post(service.url, service.body, service.headers, clients=SUBMITTERS, seconds=seconds)
+        if answers:
+            raise load.LoadError(f"{len(answers)} of the clients were not let wait: {set(answers)}")
+        return result
 
 
-def wait(address: str) -> None:
-    """Until the job changes, which it does not, or the bridge ends."""
+def wait(address: str, answers: list[int]) -> None:
+    """Until the job changes, which it does not, or the bridge ends; the status of the answer goes to `answers`."""
     connection = HTTPConnection(address, timeout=300)
     try:
         connection.request("GET", "/jobs/1?wait=300")
-        answer = connection.getresponse()
-        if "Retry-After" in answer.headers:
-            print("a client was not let wait", file=sys.stderr)
+        answers.append(connection.getresponse().status)
     except OSError:
         return  # the bridge has ended
     finally:
