@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from bridge.slurm.messages import Submit, Submitted
+from bridge.slurm.messages import Submitted
 from bridge.slurm.signing import Signature
 from bridge.slurm.worker import load_pyslurm, submit
 from tests.support.samples import descriptor
@@ -19,7 +19,7 @@ def main(count: int) -> None:
     pyslurm = load_pyslurm(conf_path)
     Signature(pyslurm, conf_path).renew()
     for _ in range(count):
-        reply = submit(pyslurm, Submit(descriptor(Path("/"))))
+        reply = submit(pyslurm, descriptor(Path("/")))
         if not isinstance(reply, Submitted):
             raise SystemExit(f"not submitted: {reply}")
         print(reply.job_id)

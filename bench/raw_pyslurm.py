@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 from bridge.rendering import render_job_script
-from bridge.slurm.messages import Submit
 from bridge.slurm.signing import Signature
 from bridge.slurm.worker import load_pyslurm, submit
 from tests.support.samples import descriptor
@@ -24,7 +23,7 @@ def main(seconds: float) -> None:
     Signature(pyslurm, conf_path).renew()
     count, begun_at = 0, time.perf_counter()
     while time.perf_counter() < begun_at + seconds:
-        submit(pyslurm, Submit(DESCRIPTOR))
+        submit(pyslurm, DESCRIPTOR)
         count += 1
     print(count / (time.perf_counter() - begun_at))
 

@@ -1,8 +1,7 @@
 """What a thread does when the answer it works on has left: nobody waits for that."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 
 class _ThisThread(threading.local):
@@ -20,14 +19,13 @@ def afterwards(do: Callable[[], None]) -> None:
         _this_thread.put_off.append(do)
 
 
-@contextmanager
-def answering() -> Iterator[None]:
-    """An answer has left when this ends."""
-    put_off: list[Callable[[], None]] = []
-    _this_thread.put_off = put_off
-    try:
-        yield
-    finally:
-        _this_thread.put_off = None
-        for do in put_off:
+class Answering:
+    """A context in which a thread works on an answer, and which it leaves when that has left."""
+
+    def __enter__(self) -> None:
+        _this_thread.put_off = []
+
+    def __exit__(self, *_: object) -> None:
+        put_off, _this_thread.put_off = _this_thread.put_off, None
+        for do in put_off or ():
             do()

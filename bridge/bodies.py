@@ -1,5 +1,7 @@
 """What every route with a JSON body asks of it before looking inside."""
 
+from functools import lru_cache
+
 import falcon
 
 from bridge.errors import (
@@ -14,13 +16,18 @@ def read_json_body(request: falcon.Request) -> bytes:
 
     Raises `UnsupportedMediaTypeError` where it is declared otherwise.
     """
-    media_type, parameters = falcon.parse_header(request.content_type or "")
-    if media_type.lower() != "application/json" or parameters.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+    if not _is_json(request.content_type or ""):
         raise UnsupportedMediaTypeError("Send the body as `Content-Type: application/json`, in UTF-8.")
     if request.get_header("Content-Encoding", default="identity").lower() != "identity":
         raise UnsupportedMediaTypeError("Send the body without a `Content-Encoding`.")
-    body: bytes = request.bounded_stream.read()
+    body: bytes = request.stream.read(request.content_length or 0)  # waitress has all of it
     return body
+
+
+@lru_cache(maxsize=64)
+def _is_json(content_type: str) -> bool:
+    media_type, parameters = falcon.parse_header(content_type)
+    return media_type.lower() == "application/json" and parameters.get("charset", "utf-8").lower() in ("utf-8", "utf8")
 
 
 def refuse_query(request: falcon.Request) -> None:

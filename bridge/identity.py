@@ -35,12 +35,14 @@ class Digests:
     """
 
     def __init__(self, secret: bytes) -> None:
-        self._key = hashlib.blake2b(secret).digest()  # as long as a key may be
+        key = hashlib.blake2b(secret).digest()  # as long as a key may be
+        self._keyed = hashlib.blake2b(key=key, digest_size=_DIGEST_BYTES)
 
     def of(self, request: RunRequest) -> str:
         """32 hexadecimal digits: a keyed BLAKE2b (RFC 7693) over kind and canonical fields."""
-        text = request.kind + request.model_dump_json()
-        return hashlib.blake2b(text.encode(), key=self._key, digest_size=_DIGEST_BYTES).hexdigest()
+        digest = self._keyed.copy()
+        digest.update((request.kind + request.model_dump_json()).encode())
+        return digest.hexdigest()
 
 
 def load_secret(path: Path) -> bytes:

@@ -5,9 +5,10 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import to_json
@@ -33,20 +34,32 @@ class LineRecord(logging.LogRecord):
         self.created = time.time()
 
 
+def log_fields(log: logging.Logger, level: int, message: str, fields: Mapping[str, object]) -> None:
+    """What `log.log` does with `extra=fields`, in half the time: for what is logged at each request."""
+    if log.isEnabledFor(level):
+        record = logging.getLogRecordFactory()(log.name, level, "", 0, message, (), None)
+        record.fields = fields
+        log.handle(record)
+
+
 class JsonFormatter(logging.Formatter):
     """`time` (RFC 3339, UTC), `level`, `logger`, `message`, `request_id`, and whatever `extra=` brought along."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See the class."""
         entry: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": _rfc3339(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
         if (request_id := request_id_var.get()) is not None:
             entry["request_id"] = request_id
-        entry |= {name: value for name, value in vars(record).items() if name not in _STANDARD_ATTRIBUTES}
+        attributes = vars(record)
+        fields: Mapping[str, object] | None = attributes.get("fields")  # of `log_fields`
+        if fields is None:
+            fields = {name: value for name, value in attributes.items() if name not in _STANDARD_ATTRIBUTES}
+        entry.update(fields)
         if record.exc_info:
             entry["traceback"] = "\n".join(map(_frames_and_type, _chain(record.exc_info[1])))
         return to_json(entry, fallback=str).decode()
@@ -73,6 +86,16 @@ class LineHandler(logging.Handler):
         except Exception:
             self.handleError(record)
         return True
+
+
+def _rfc3339(epoch_seconds: float) -> str:
+    second, fraction = divmod(epoch_seconds, 1)
+    return f"{_rfc3339_second(second)}.{int(1000 * fraction):03}+00:00"
+
+
+@lru_cache(maxsize=2)
+def _rfc3339_second(epoch_second: float) -> str:
+    return f"{datetime.fromtimestamp(epoch_second, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -4,14 +4,13 @@ import logging
 import re
 import secrets
 import time
-from functools import partial
 
 import falcon
 
 from bridge.afterwards import afterwards
 from bridge.auth.guard import caller_name
 from bridge.errors import BridgeError
-from bridge.logs import request_id_var
+from bridge.logs import log_fields, request_id_var
 
 log = logging.getLogger(__name__)
 
@@ -37,26 +36,24 @@ class RequestLog:
     def process_response(
         self, request: falcon.Request, response: falcon.Response, _resource: object, _succeeded: bool
     ) -> None:
-        """Log method, path and outcome; never a query string, a header or a body: they may hold secrets."""
+        """Have it logged, once the answer has left, unless all goes its usual way and nothing is changed."""
         problem = getattr(request.context, "problem", None)
         level = logging.DEBUG if problem is None and request.method in ROUTINE else logging.INFO
         if log.isEnabledFor(level):
-            afterwards(partial(_write_line, level, request, response, problem))
+            afterwards(lambda: log_fields(log, level, "request", _fields(request, response, problem)))
 
 
-def _write_line(level: int, request: falcon.Request, response: falcon.Response, problem: BridgeError | None) -> None:
-    caller = caller_name(request)
-    log.log(
-        level,
-        "request",
-        extra={
-            "method": request.method,
-            "path": request.path,
-            "status": response.status_code,
-            "milliseconds": round((time.perf_counter() - request.context.started_at) * 1000, 2),
-            "client": request.remote_addr,
-            **({} if caller is None else {"caller": caller}),
-            **({} if problem is None else {"problem": problem.type, "detail": str(problem)}),
-            **getattr(request.context, "log", {}),
-        },
-    )
+def _fields(request: falcon.Request, response: falcon.Response, problem: BridgeError | None) -> dict[str, object]:
+    """Method, path and outcome; never a query string, a header or a body: they may hold secrets."""
+    fields = {
+        "method": request.method,
+        "path": request.path,
+        "status": response.status_code,
+        "milliseconds": round((time.perf_counter() - request.context.started_at) * 1000, 2),
+        "client": request.remote_addr,
+    }
+    if (caller := caller_name(request)) is not None:
+        fields["caller"] = caller
+    if problem is not None:
+        fields |= {"problem": problem.type, "detail": str(problem)}
+    return fields | getattr(request.context, "log", {})

@@ -14,14 +14,15 @@ import select
 import socket
 import threading
 import time
+from functools import lru_cache
 from typing import Any
 
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
-from waitress.task import ErrorTask
-from waitress.utilities import Error
+from waitress.task import ErrorTask, WSGITask
+from waitress.utilities import Error, build_http_date
 
-from bridge.afterwards import answering
+from bridge.afterwards import Answering
 from bridge.deadline import Deadline
 from bridge.errors import (
     BodyTooLargeError,
@@ -115,6 +116,30 @@ def _error_of(error: Any, limits: Any) -> BridgeError:
             return MalformedRequestError(f"This is not HTTP that the service reads: {error.body}.")
 
 
+class AnswerTask(WSGITask):
+    """Answers a request as waitress does, and puts the usual head of an answer together in less than half the time."""
+
+    def build_response_header(self) -> bytes:
+        """The head, for an HTTP/1.1 client that keeps its connection and a body of known size; else waitress's own."""
+        request: Any = self.request
+        if self.version != "1.1" or "CONNECTION" in request.headers or not self.has_body:
+            return super().build_response_header()
+        headers = {_capitalized(name): text for name, text in self.response_headers}
+        if len(headers) != len(self.response_headers) or "Content-Length" not in headers:
+            return super().build_response_header()
+        headers |= {"Date": _http_date(int(self.start_time)), "Server": self.channel.server.adj.ident}
+        lines = [f"{name}: {text}\r\n" for name, text in headers.items()]
+        return f"HTTP/1.1 {self.status}\r\n{''.join(lines)}\r\n".encode("latin-1")
+
+
+@lru_cache(maxsize=256)
+def _capitalized(name: str) -> str:
+    return name.title()
+
+
+_http_date = lru_cache(maxsize=2)(build_http_date)
+
+
 class ProblemChannel(HTTPChannel):
     """A connection whose refusals are problems, and that knows how long it has kept the service waiting.
 
@@ -128,6 +153,7 @@ class ProblemChannel(HTTPChannel):
     socket: Any
     _flush_exception: Any
 
+    task_class = AnswerTask
     error_task_class = ProblemTask
     is_lent = False  # to a thread; only that closes the socket, reads from it and takes requests
     was_answered = False  # before, to any request
@@ -170,7 +196,7 @@ class ProblemChannel(HTTPChannel):
             self.requests = [first]
         if pipelined:
             first.headers["CONNECTION"] = "close"
-        with answering():
+        with Answering():
             super().service()
             self.waiting_since = time.time()
             self.was_answered = True

@@ -54,7 +54,7 @@ class RunResource:
         job = self._jobs.describe(run, comment)
         with self._admission:
             done = self._submissions.submit(job, comment, deadline, is_repeatable=offered_key is not None)
-        request.context.log = {"kind": run.kind, "thing_uuid": str(run.thing_uuid), "job_id": done.job_id}
+        request.context.log = {"kind": run.kind, "thing_uuid": run.thing_uuid, "job_id": done.job_id}
         response.status = falcon.HTTP_200 if done.is_replay else falcon.HTTP_202
         if done.is_replay:
             response.set_header("Idempotency-Replayed", "true")

@@ -23,7 +23,6 @@ from bridge.slurm.messages import (
     Pinged,
     QueueChange,
     Request,
-    Submit,
     Submitted,
 )
 from bridge.slurm.pool import WorkerPool
@@ -122,7 +121,7 @@ class SlurmGateway:
     def submit(self, descriptor: JobDescriptor, deadline: Deadline) -> str:
         """See `Gateway`."""
         try:
-            reply = self._writers.call(Submit(descriptor), deadline)
+            reply = self._writers.call(descriptor, deadline)
         except WorkerLostError as error:
             raise outcome_unknown(str(error)) from None
         return expect(Submitted, reply, submission_error).job_id

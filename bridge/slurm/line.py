@@ -1,13 +1,14 @@
-"""A line between two processes: what one end sends, whole objects, the other receives in the same order."""
+"""A line between two processes: the messages that one end sends the other receives in the same order."""
 
-import pickle
 import socket
 import struct
 from typing import Any, Self
 
-_SIZE = struct.Struct("!I")  # in bytes, before each object
+from bridge.slurm.messages import Message, from_bytes, to_bytes
+
+_SIZE = struct.Struct("!I")  # in bytes, before each message
 _TIMEVAL = struct.Struct("@ll")  # of socket(7): seconds, microseconds; 0 is for ever
-_READ_BYTES = 16 * 1024  # most objects take less, and so one system call
+_READ_BYTES = 16 * 1024  # most messages take less, and so one system call
 
 
 class Line:
@@ -30,13 +31,13 @@ class Line:
         """The other end receives what has been sent, and then `EOFError`."""
         self._socket.close()
 
-    def send(self, message: object) -> None:
+    def send(self, message: Message) -> None:
         """Raises `OSError` where the other end is closed."""
-        data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+        data = to_bytes(message)
         self._socket.sendall(_SIZE.pack(len(data)) + data)
 
     def receive(self, timeout_seconds: float) -> Any:
-        """The next object.
+        """The next message.
 
         Raises `TimeoutError` where it does not come for `timeout_seconds`, `EOFError` where the other end is closed.
         """
@@ -48,7 +49,7 @@ class Line:
             data += self._read(max(_READ_BYTES, size - len(data)))
             if len(data) >= _SIZE.size:
                 size = _SIZE.size + _SIZE.unpack_from(data)[0]
-        return pickle.loads(memoryview(data)[_SIZE.size :])  # noqa: S301 - from a process of our own
+        return from_bytes(memoryview(data)[_SIZE.size :])
 
     def _read(self, max_bytes: int) -> bytes:
         try:

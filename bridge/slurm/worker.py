@@ -44,7 +44,6 @@ from bridge.slurm.messages import (
     Ready,
     Reply,
     Request,
-    Submit,
     Submitted,
     VerifyToken,
 )
@@ -72,7 +71,7 @@ def worker_main(line: Line, slurm_conf_path: str | None) -> None:
     if pyslurm is None:
         return
     handlers: Handlers = {
-        Submit: partial(submit, pyslurm),
+        JobDescriptor: partial(submit, pyslurm),
         Find: partial(_find, pyslurm),
         Ping: partial(_ping, pyslurm),
         LoadQueue: _QueueReader(pyslurm).load,
@@ -158,10 +157,10 @@ def _reply(pyslurm: "ModuleType", handle: Callable[[Any], Reply], request: Reque
         return Bug(f"{frames}{type(error).__name__}")
 
 
-def submit(pyslurm: "ModuleType", request: Submit) -> Reply:
+def submit(pyslurm: "ModuleType", job: JobDescriptor) -> Reply:
     """Submit a job. Raises `pyslurm.RPCError` where Slurm refuses it or does not answer."""
     try:
-        job_id = _description(pyslurm, request.descriptor).submit()
+        job_id = _description(pyslurm, job).submit()
     except (ValueError, TypeError, OverflowError) as error:
         # pyslurm's own refusal, before anything is sent; its words may hold a value from the job's environment.
         return Failure(PYSLURM_REFUSED, f"pyslurm: {type(error).__name__}")

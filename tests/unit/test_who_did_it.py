@@ -50,7 +50,7 @@ def test_the_caller_stands_in_the_comment_and_in_the_log(
         assert submit(client, {"Authorization": f"Bearer {tokens['ada']}"}).status_code == 202
     assert json.loads(gateway.descriptors["1"].comment)["by"] == "ada"
     (request,) = [record for record in caplog.records if record.getMessage() == "request"]
-    assert request.__dict__["caller"] == "ada"
+    assert vars(request)["fields"]["caller"] == "ada"
     assert tokens["ada"] not in repr([vars(record) for record in caplog.records])
 
 
