@@ -122,7 +122,8 @@ class AnswerTask(WSGITask):
     def build_response_header(self) -> bytes:
         """The head, for an HTTP/1.1 client that keeps its connection and a body of known size; else waitress's own."""
         request: Any = self.request
-        if self.version != "1.1" or "CONNECTION" in request.headers or not self.has_body:
+        is_last = request.headers.get("CONNECTION", "").lower() == "close"
+        if self.version != "1.1" or is_last or not self.has_body:
             return super().build_response_header()
         headers = {_capitalized(name): text for name, text in self.response_headers}
         if len(headers) != len(self.response_headers) or "Content-Length" not in headers:
