@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -22,6 +23,7 @@ from tests.support.bridge_process import (
     workers_of,
 )
 from tests.support.private_slurm import PrivateSlurm
+from tests.support.raw_http import ask, request
 from tests.support.samples import PARSE_BODY, QAQC_BODY, THING
 from tests.support.waiting import wait_until
 
@@ -81,6 +83,14 @@ def test_from_the_post_to_the_jobs_end(
     assert (job["state"], job["succeeded"], job["exit_code"]) == ("COMPLETED", True, 0)
     assert (job["kind"], job["thing_uuid"], job["request_id"]) == (kind, THING, answer.body["request_id"])
     assert (job["nodes"], job["partition"], job["explanation"]) == ("n1", "normal", "finished normally")
+
+
+def test_a_body_in_chunks(bridge: Bridge) -> None:
+    half = len(body := json.dumps(QAQC_BODY).encode()) // 2
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:half], body[half:], b""))
+    headers = {"Host": "h", "Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+    answer = ask(urlsplit(bridge.url).port or 0, request("POST", "/qaqc/run", headers, chunks))
+    assert (answer.status, json.loads(answer.body)["thing_uuid"]) == (202, THING)
 
 
 @pytest.mark.parametrize(
