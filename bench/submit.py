@@ -1,6 +1,6 @@
 """Submissions: this bridge, slurmrestd and Flask + sbatch side by side, and how fast pyslurm itself can be.
 
-Usage, as root in the box: ./container/shell python -m bench.submit [--rounds 3] [--seconds 5]
+Usage, as root in the box: ./container/shell python -m bench.submit [--rounds 3] [--seconds 5] [--clients 1 8 32]
 
 Every measurement has a Slurm and a service of its own, so that all begin with an empty queue. The partition is down:
 jobs queue up and none runs, which would take CPU from what is measured. The controller leaves looking for room to its
@@ -86,7 +86,9 @@ def measure_pyslurm(seconds: int) -> float:
     return float(done.stdout)
 
 
-def print_table(rounds: Sequence[Mapping[tuple[str, int], Figure]], raw: Sequence[float]) -> None:
+def print_table(
+    rounds: Sequence[Mapping[tuple[str, int], Figure]], raw: Sequence[float], numbers_of_clients: Sequence[int]
+) -> None:
     """The table of the README."""
 
     def median(name: str, clients: int, of: str) -> float:
@@ -98,7 +100,7 @@ def print_table(rounds: Sequence[Mapping[tuple[str, int], Figure]], raw: Sequenc
 
     print("| clients | service | submissions/s | p50 ms | p99 ms | service CPU ms/job | Slurm CPU ms/job |")
     print("|---|---|---|---|---|---|---|")
-    for clients in CLIENTS:
+    for clients in numbers_of_clients:
         for name in SERVICES:
             cpu = [
                 statistics.median(getattr(figures[name, clients], of) for figures in rounds)
@@ -113,7 +115,7 @@ def print_table(rounds: Sequence[Mapping[tuple[str, int], Figure]], raw: Sequenc
     print("| this bridge to | clients | throughput | p50 |")
     print("|---|---|---|---|")
     for to in (SLURMRESTD, DEMO):
-        for clients in CLIENTS:
+        for clients in numbers_of_clients:
             throughput, p50 = ratio(clients, "per_second", to), ratio(clients, "p50_milliseconds", to)
             print(f"| {to} | {clients} | {throughput:.2f}x | {p50:.2f}x |")
 
@@ -123,19 +125,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.submit")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=5, help="of load for each measurement (default: 5)")
+    parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS, help="(default: 1 8 32)")
     options = parser.parse_args()
     rounds: list[dict[tuple[str, int], Figure]] = []
     raw: list[float] = []
     for number in range(1, options.rounds + 1):
         figures: dict[tuple[str, int], Figure] = {}
-        for clients in CLIENTS:
+        for clients in options.clients:
             for name, start in SERVICES.items():
                 figure = figures[name, clients] = measure(start, clients, options.seconds)
                 progress = f"round {number} of {options.rounds}, {clients} clients, {name}"
                 print(f"{progress}: {figure.load.per_second:,.0f}/s", file=sys.stderr)
         rounds.append(figures)
         raw.append(measure_pyslurm(options.seconds))
-    print_table(rounds, raw)
+    print_table(rounds, raw, options.clients)
 
 
 if __name__ == "__main__":
