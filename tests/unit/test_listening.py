@@ -13,17 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from waitress import wasyncore
-from waitress.task import WSGITask
 
 from bridge.afterwards import afterwards
 from bridge.listening import listening
 from bridge.settings import SettingsError
-from bridge.transport import STAY_SECONDS, AnswerTask
+from bridge.transport import STAY_SECONDS
 from tests.support.ports import free_port
 from tests.support.raw_http import RawAnswer, ask, connect, is_closed, read_answer, request
 from tests.support.samples import settings
@@ -478,29 +476,3 @@ def test_an_answer_does_not_wait_for_what_is_done_afterwards(app: Application) -
         assert not app.was_later
         app.released.set()
         wait_until(lambda: app.was_later, "what was put off is done")
-
-
-@pytest.mark.parametrize("status", ["200 OK", "204 No Content", "304 Not Modified", "503 Service Unavailable"])
-@pytest.mark.parametrize("version", ["1.0", "1.1"])
-@pytest.mark.parametrize("connection", [{}, {"CONNECTION": "close"}, {"CONNECTION": "Keep-Alive"}])
-@pytest.mark.parametrize(
-    "headers",
-    [
-        pytest.param([("content-length", "2"), ("x-request-id", "1")], id="usual"),
-        pytest.param([("ETag", "W/1")], id="no-length"),
-        pytest.param([("content-length", "2"), ("set-cookie", "a"), ("set-cookie", "b")], id="twice"),
-    ],
-)
-def test_the_head_of_an_answer_is_waitresss(
-    status: str, version: str, connection: dict[str, str], headers: list[tuple[str, str]]
-) -> None:
-    heads = []
-    for kind in (AnswerTask, WSGITask):
-        channel: Any = SimpleNamespace(server=SimpleNamespace(adj=SimpleNamespace(ident="us")))
-        task = kind(channel, cast(Any, SimpleNamespace(version=version, headers=connection)))
-        task.status, task.response_headers, task.start_time = status, list(headers), 1_800_000_000
-        task.content_length = 2 if len(headers) > 1 else None
-        head = task.build_response_header().decode()
-        assert head.endswith("\r\n\r\n")
-        heads.append((sorted(head.split("\r\n")), task.close_on_finish, task.chunked_response))
-    assert heads[0] == heads[1]
