@@ -8,7 +8,7 @@ import sys
 import falcon
 import waitress
 
-from bridge.parts import thread_count
+from bridge.services import thread_count
 from tests.support.samples import settings
 
 

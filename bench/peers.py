@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bridge.rendering import render_job_script
+from bridge.jobs.requests.script import render_job_script
 from tests.support.bridge_process import ROOT, SERVICE_USER, children_of, owned_folder, running_bridge
 from tests.support.ports import free_port
 from tests.support.private_slurm import PrivateSlurm
@@ -18,6 +18,22 @@ from tests.support.samples import QAQC_BODY, of_each_kind
 
 EXTRACTOR_COMMAND = ("/usr/bin/python3", "/opt/extractor/main.py")
 START_SECONDS = 15.0
+
+
+def run_as_service_user(slurm: PrivateSlurm, *arguments: str) -> str:
+    """Run `python -m ARGUMENTS` on that Slurm as the service's user; returns what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        env={**slurm.environment, "PYTHONDONTWRITEBYTECODE": "1"},
+        user=SERVICE_USER,
+        group=SERVICE_USER,
+        extra_groups=[],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,12 @@ import sys
 from bench.soak import proportional_mib
 from bench.status import JOBS_LONG, fill
 from bench.submit import fresh_slurm
-from bridge.deadline import Deadline
-from bridge.slurm.board import Board
-from bridge.slurm.gateway import SlurmGateway
+from bridge.core.deadline import Deadline
+from bridge.jobs.status.controller_trust import ControllerTrust
+from bridge.jobs.status.ledger import SubmissionLedger
+from bridge.jobs.status.queue_cache import QueueCache
+from bridge.jobs.status.watched_gateway import WatchedGateway
+from bridge.slurm.client.slurm_gateway import SlurmGateway
 from tests.support.bridge_process import ROOT, SERVICE_USER, children_of
 
 ROUNDS = 5
@@ -21,13 +24,13 @@ ROUNDS = 5
 
 def look(looks: int) -> None:
     """Look so often, and print the memory in between."""
-    gateway = SlurmGateway(slurm_conf_path=None, workers=1)
+    gateway, trust = SlurmGateway(slurm_conf_path=None, workers=1), ControllerTrust()
     gateway.start()
-    board = Board(gateway, 1)
+    cache = QueueCache(WatchedGateway(gateway, trust), SubmissionLedger(), trust, max_waiting=1)
     print("| looks | this process MiB | workers MiB |\n|---|---|---|")
     for number in range(1, ROUNDS + 1):
         for _ in range(looks // ROUNDS):
-            board.look(Deadline.after(60))
+            cache.take_trusted_look(Deadline.after(60))
         workers = " ".join(f"{proportional_mib(pid):.1f}" for pid in children_of(os.getpid()))
         print(f"| {number * (looks // ROUNDS)} | {proportional_mib(os.getpid()):.1f} | {workers} |", flush=True)
     gateway.close()

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from bench import peers
 from bench.submit import fresh_slurm
-from bridge.slurm.picture import REMEMBERED_MAX
+from bridge.jobs.status.queue_snapshot import REMEMBERED_MAX
 from tests.support.bridge_process import SERVICE_USER, children_of
 from tests.support.private_slurm import PrivateSlurm
 

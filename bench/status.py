@@ -10,7 +10,6 @@ rounds, a ratio the median of the rounds' ratios.
 import argparse
 import re
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +20,7 @@ from pathlib import Path
 from bench import peers
 from bench.submit import fresh_slurm
 from tests.support import load
-from tests.support.bridge_process import ROOT, SERVICE_USER, children_of
+from tests.support.bridge_process import children_of
 from tests.support.private_slurm import PrivateSlurm
 
 JOBS_SHORT, JOBS, JOBS_LONG = 100, 14_000, 20_000
@@ -47,18 +46,7 @@ class Figure:
 
 def fill(slurm: PrivateSlurm, count: int) -> list[str]:
     """Submit so many jobs more; returns their ids."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.fill", str(count)],
-        cwd=ROOT,
-        env={**slurm.environment, "PYTHONDONTWRITEBYTECODE": "1"},
-        user=SERVICE_USER,
-        group=SERVICE_USER,
-        extra_groups=[],
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return done.stdout.split()
+    return peers.run_as_service_user(slurm, "bench.fill", str(count)).split()
 
 
 def measure(slurm: PrivateSlurm, service: peers.StatusService, paths: Sequence[str], clients: int, s: int) -> Figure:

@@ -11,7 +11,6 @@ other; a figure is the median over the rounds, a ratio the median of the rounds'
 
 import argparse
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +21,6 @@ from pathlib import Path
 
 from bench import peers
 from tests.support import load
-from tests.support.bridge_process import ROOT, SERVICE_USER
 from tests.support.private_slurm import PrivateSlurm
 
 CLIENTS = (1, 8, 32)
@@ -73,17 +71,7 @@ def measure(start: peers.Starter, clients: int, seconds: int) -> Figure:
 def measure_pyslurm(seconds: int) -> float:
     """Submissions a second of one process that does nothing else."""
     with fresh_slurm() as (slurm, _):
-        done = subprocess.run(
-            [sys.executable, "-m", "bench.raw_pyslurm", str(seconds)],
-            cwd=ROOT,
-            env={**slurm.environment, "PYTHONDONTWRITEBYTECODE": "1"},
-            user=SERVICE_USER,
-            group=SERVICE_USER,
-            extra_groups=[],
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-    return float(done.stdout)
+        return float(peers.run_as_service_user(slurm, "bench.raw_pyslurm", str(seconds)))
 
 
 def print_table(

@@ -1,8 +1,8 @@
-"""`python -m bridge` is `slurm-bridge`."""
+"""`python -m bridge` is `tsm-bridge`."""
 
 import sys
 
-from bridge.cli import main
+from bridge.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

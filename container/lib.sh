@@ -22,7 +22,7 @@ in_box() {
 tree_key() {
     (
         cd "$checkout" || exit
-        cat container/{build,provision,pyslurm-compat.h,constraints.txt} extractor/requirements.txt setup.cfg
+        cat container/{build,provision,pyslurm-compat.h,constraints.txt} deploy/pyslurm extractor/requirements.txt setup.cfg
     ) | sha256sum | cut -c1-16
 }
 
@@ -48,6 +48,29 @@ need_tree() {
     touch "$tree.used"
 }
 
+# Prints the variables, one a line, with which pip reaches this machine's package index from a box.  Behind a proxy that
+# inspects TLS this machine trusts an authority that forky does not know: it is put into the folder $1, the box's /run.
+index_environment() {
+    local name bundle=${PIP_CERT:-${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}} index
+    if [[ -r $bundle ]]; then
+        cp -L "$bundle" "$1/authorities.crt"
+        printf '%s=/run/authorities.crt\n' PIP_CERT SSL_CERT_FILE
+    fi
+    for name in {http,https,no}_proxy {HTTP,HTTPS,NO}_PROXY PIP_{INDEX_URL,EXTRA_INDEX_URL,TRUSTED_HOST,DEFAULT_TIMEOUT}; do
+        [[ -z ${!name-} ]] || echo "$name=${!name}"
+    done
+    index=$(pip config get global.index-url 2>/dev/null || true)
+    [[ -z $index || -n ${PIP_INDEX_URL-} ]] || echo "PIP_INDEX_URL=$index"
+}
+
+# Takes on what that has printed into /lent/environment, in the box.
+use_index() {
+    local setting
+    [[ -e /lent/environment ]] || return 0
+    while IFS= read -r setting; do export "${setting?}"; done </lent/environment
+    [[ ! -e /lent/authorities.crt ]] || cp /lent/authorities.crt /run/
+}
+
 # The box gets nothing of the caller's environment but the terminal's kind and the bridge's own variables.
 narrow_environment() {
     local name
@@ -62,7 +85,7 @@ narrow_environment() {
     export HOME=/root LANG=C.UTF-8 SLURM_CONF=/etc/slurm/slurm.conf
 }
 
-# Lets commands in the box whose root is $1 (`slurm-bridge token`) know its token file, if it has one.
+# Lets commands in the box whose root is $1 (`tsm-bridge token`) know its token file, if it has one.
 know_token_file() {
     [[ ! -e $1$token_file ]] || export BRIDGE_TOKEN_FILE=${BRIDGE_TOKEN_FILE:-$token_file}
 }

@@ -1,16 +1,20 @@
 """The command line: reads it, checks it, turns every failure into one line and an exit code (2 usage, 1 all else)."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import click
 from sqlalchemy.exc import SQLAlchemyError
 
-from extractor import __version__, commands, logs, mqtt, parsers, sources, store
+from extractor import __version__, commands, logs, mqtt, parsers, store
 from extractor.errors import ExtractorError
 from extractor.logs import logger
+from extractor.quality import command
+from extractor.quality.settings import Period
+from extractor.reading import sources
 from extractor.redaction import Redactor, secrets_of, spellings
 
 NO_BROKER = "None"
@@ -30,6 +34,23 @@ def _checked(check: Callable[[str], object]) -> Callable[[click.Context, click.P
 def _check_broker(value: str) -> None:
     if value != NO_BROKER:
         mqtt.parse_broker(value)
+
+
+class _Moment(click.ParamType[datetime]):
+    """A time with its offset from UTC."""
+
+    name = "time"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> datetime:
+        """See `click.ParamType`."""
+        with suppress(ValueError, OverflowError):
+            moment = datetime.fromisoformat(value)
+            if moment.tzinfo is not None:
+                return moment.astimezone(UTC)
+        return self.fail("not a time with an offset from UTC (RFC 3339): 2026-01-02T03:04:05Z", parameter, context)
+
+
+_MOMENT = _Moment()
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -66,7 +87,7 @@ def cli(context: click.Context, verbose: bool) -> None:
 
 
 @cli.command()
-@click.option("-p", "--parser", required=True, type=click.Choice(parsers.NAMES), help="How to read the file.")
+@click.option("-p", "--parser", required=True, type=click.Choice(parsers.names()), help="How to read the file.")
 @click.option("-s", "--source", "source_uri", required=True, callback=_checked(sources.check), help="URI of the file.")
 @_common_options
 @click.pass_obj
@@ -91,22 +112,32 @@ def parse(
 
 
 @cli.command("run-qaqc")
+@click.option("--start", type=_MOMENT, help="Check again what was observed then or later (RFC 3339).")
+@click.option("--end", type=_MOMENT, help="Check again what was observed then or earlier (RFC 3339).")
+@click.option("--project-uuid", type=click.UUID, help="Use this project's settings, for all things that they name.")
+@click.option("--qc-settings-name", help="Use the settings of this name, not the default ones.")
 @_common_options
 @click.pass_obj
 def run_qaqc(
     verbose: bool,
     /,
+    start: datetime | None,
+    end: datetime | None,
+    project_uuid: UUID | None,
+    qc_settings_name: str | None,
     target_uri: str,
     thing_uuid: UUID,
     mqtt_broker: str,
     mqtt_user: str | None,
     mqtt_password: str | None,
 ) -> None:
-    """Run quality control on a thing's new observations."""
+    """Run quality control on a thing's observations: on new ones, or on those of a period."""
+    if start is not None and end is not None and end < start:
+        raise click.BadParameter("lies before --start", param_hint="--end")
     redactor = Redactor(secrets_of(target_uri) | spellings(mqtt_password or ""))
     address = _broker_address(mqtt_broker, mqtt_user, mqtt_password)
     with _session(verbose, thing_uuid, redactor, address):
-        commands.run_qaqc(target_uri, thing_uuid)
+        command.run_qaqc(target_uri, thing_uuid, Period(start, end), qc_settings_name, project_uuid)
 
 
 @cli.command("list")
@@ -114,7 +145,7 @@ def list_() -> None:
     """List the available datastores, parsers and sources."""
     for title, names in (
         ("Datastore types", store.DRIVERS),
-        ("Parser types", parsers.NAMES),
+        ("Parser types", parsers.names()),
         ("Raw data source types", sources.SCHEMES),
     ):
         click.echo(title)

@@ -1,15 +1,15 @@
-"""What the two commands do, from settings to stored result."""
+"""What `parse` does, from settings to stored observations."""
 
+import logging
 from uuid import UUID
 
-import pandas as pd
-
-from extractor import csv_parser, parsers, sources, store, writer
+from extractor import parsers, store
 from extractor.errors import ExtractorError
 from extractor.logs import logger
 from extractor.mqtt import Broker
-from extractor.quality_settings import config_of
+from extractor.reading import sources, unpacking
 from extractor.redaction import without_credentials
+from extractor.storing import writer
 
 DATA_PARSED_TOPIC = "data_parsed"
 
@@ -23,11 +23,14 @@ def parse(parser: str, target_uri: str, source_uri: str, thing_uuid: UUID) -> No
     engine = store.connect(target_uri)
     store.create_tables(engine)
     thing = store.find_thing(engine, thing_uuid)
-    settings = parsers.settings_for(parser, thing.properties)
+    reader = parsers.parser_for(parser, thing.properties)
     origin = without_credentials(source_uri)
     logger.info("parsing %s for thing %s (%s) into %s", origin, thing.uuid, thing.name, store.shown(engine))
-    with sources.fetch(source_uri) as path:
-        writer.write(engine, thing, csv_parser.read(path, settings), origin)
+    with sources.fetch(source_uri) as path, unpacking.opened(path) as stream:
+        stored = writer.write(engine, thing, reader.report.watch(reader.read(stream)), origin)
+    remarks = [*stored.warnings, *reader.report.sentences()]
+    counts = [f"{stored.count:,} observations stored for thing {thing.uuid}", *stored.sentences()]
+    logger.log(logging.WARNING if remarks else logging.INFO, "%s", ", ".join([*counts, *remarks]))
 
 
 def announce(broker: Broker, target_uri: str, thing_uuid: UUID) -> None:
@@ -42,37 +45,3 @@ def announce(broker: Broker, target_uri: str, thing_uuid: UUID) -> None:
         raise ExtractorError(
             f"{error}: the data is stored, but {DATA_PARSED_TOPIC} was not announced; running this again is safe"
         ) from error
-
-
-def run_qaqc(target_uri: str, thing_uuid: UUID) -> None:
-    """Label the thing's unchecked numbers, as its QAQC settings say.
-
-    Raises:
-        ExtractorError: thing or settings are not as they must be, or a test failed; no label was written.
-    """
-    engine = store.connect(target_uri)
-    store.create_tables(engine)
-    thing = store.find_thing(engine, thing_uuid)
-    config = config_of(thing.properties)
-    if config is None:
-        logger.info("thing %s (%s) has no QAQC settings: nothing to do", thing.uuid, thing.name)
-        return
-    # Importing SaQC takes seconds, which parsing need not wait for.
-    from extractor import quality, quality_store
-
-    quality.validate(config)
-    positions = {test.position for test in config.tests}
-    series = quality_store.load(engine, thing, positions, config.context_window)
-    for position in sorted(positions - series.keys()):
-        logger.warning("position %s of thing %s has no unchecked numbers: its tests do not run", position, thing.uuid)
-    if not series:
-        logger.info("nothing to do")
-        return
-    read = sum(len(one.rows) for one in series.values())
-    logger.info("checking %s observations of thing %s (%s)", f"{read:,}", thing.uuid, thing.name)
-    labels = quality.check({position: one.rows["number"] for position, one in series.items()}, config)
-    due = pd.concat(
-        [one.rows.assign(label=labels[position]).loc[one.first_unchecked :] for position, one in series.items()]
-    )
-    count = quality_store.save(engine, thing, due)
-    logger.info("%s observations labelled", f"{count:,}")

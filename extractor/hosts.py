@@ -1,1 +1,1 @@
-../bridge/hosts.py
+../bridge/policy/hosts.py

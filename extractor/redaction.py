@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 HIDDEN = "***"
+# A shorter secret stands in ordinary words, where what is missing would tell it. In URLs it is hidden all the same.
+SECRET_MIN_LENGTH = 6
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<rest>[^\s'\"<>]+)")
 # requests quotes the path and query of a failed request without scheme and host.
@@ -44,7 +46,9 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         # The longest first: a secret that holds another one is replaced whole.
-        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+        self._secrets = sorted(
+            {secret for secret in secrets if len(secret) >= SECRET_MIN_LENGTH}, key=len, reverse=True
+        )
 
     def clean(self, text: str) -> str:
         """`text` with no secret left in it."""

@@ -1,14 +1,17 @@
 """The datastore (SensorThings-like): its tables, how to reach it, and what is read from it."""
 
+import re
 import socket
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     JSON,
+    URL,
     BigInteger,
     Boolean,
     Column,
@@ -33,11 +36,11 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from extractor import limits
 from extractor.errors import ExtractorError
+from extractor.uris import check_target
 
 CONNECT_TIMEOUT_SECONDS = 10
 POSTGRESQL_PORT = 5432
@@ -45,6 +48,8 @@ POSTGRESQL_PORT = 5432
 SQLITE_BUSY_TIMEOUT_SECONDS = 300
 
 DRIVERS = {"postgresql": "postgresql+psycopg", "postgresql+psycopg": "postgresql+psycopg", "sqlite": "sqlite"}
+
+_EMPTY_PORT = re.compile(r"^([^/?]*[^:/?]):(?=[/?]|$)")
 
 # SQLite counts rows up only where the primary key is exactly INTEGER.
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -112,21 +117,24 @@ class Thing:
 
 def check(uri: str) -> None:
     """Raise `ValueError`, with a reason that repeats nothing of `uri`, unless it can be a datastore."""
-    try:
-        url = make_url(uri)
-    except (ArgumentError, ValueError):
-        raise ValueError("not a database URI") from None
-    if url.drivername not in DRIVERS:
-        raise ValueError(f"a target is one of {', '.join(f'{name}://' for name in DRIVERS)}")
-    if url.drivername == "sqlite" and url.database in (None, "", ":memory:"):
-        raise ValueError("an SQLite target names a file: sqlite:////folder/file")
+    check_target(uri, limits.target_rules(DRIVERS))
+
+
+def url_of(uri: str) -> URL:
+    """A checked target as SQLAlchemy has it, which knows neither schemes in capitals nor empty ports."""
+    scheme, _, rest = uri.partition("://")
+    return make_url(DRIVERS[scheme.lower()] + "://" + _EMPTY_PORT.sub(r"\1", rest))
 
 
 def connect(uri: str) -> Engine:
-    """An engine for a checked target URI; no connection is made yet."""
-    url = make_url(uri)
-    url = url.set(drivername=DRIVERS[url.drivername])
+    """An engine for a checked target URI; no connection is made yet.
+
+    Raises:
+        ExtractorError: it is an SQLite file outside of the folders for them.
+    """
+    url = url_of(uri)
     if url.drivername == "sqlite":
+        _refuse_file_outside(Path(url.database or ""))
         engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
         event.listen(engine, "connect", _take_over_transactions)
         event.listen(engine, "begin", _begin_immediate)
@@ -134,6 +142,13 @@ def connect(uri: str) -> Engine:
     engine = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
     event.listen(engine, "do_connect", _choose_addresses)
     return engine
+
+
+def _refuse_file_outside(path: Path) -> None:
+    try:
+        limits.checked_path(path, limits.target_rules(DRIVERS).folders)
+    except limits.DeniedError as error:
+        raise ExtractorError(f"cannot open the datastore: {error}") from None
 
 
 def _choose_addresses(_dialect: object, _record: object, _arguments: object, parameters: dict[str, Any]) -> None:
@@ -210,12 +225,26 @@ def datastream_ids(connection: Connection, thing_id: int, positions: Iterable[st
     return {row.position: row.id for row in rows}
 
 
+def positions_of(connection: Connection, thing_id: int) -> set[str]:
+    """The positions of the thing's datastreams."""
+    return set(connection.execute(select(datastream.c.position).where(datastream.c.thing_id == thing_id)).scalars())
+
+
 def copy_csv(connection: Connection, into: str, texts: Iterable[str]) -> None:
     """Send CSV texts to PostgreSQL's COPY; `into` is a table with its columns."""
+    _copy(connection, f"COPY {into} FROM STDIN (FORMAT csv)", texts)
+
+
+def copy_binary(connection: Connection, into: str, parts: Iterable[bytes]) -> None:
+    """Send PostgreSQL's COPY what is in its binary format already; `into` is a table with its columns."""
+    _copy(connection, f"COPY {into} FROM STDIN (FORMAT binary)", parts)
+
+
+def _copy(connection: Connection, statement: str, parts: Iterable[str | bytes]) -> None:
     driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN (FORMAT csv)") as copy:
-        for text in texts:
-            copy.write(text)
+    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+        for part in parts:
+            copy.write(part)
 
 
 def shown(engine: Engine) -> str:

@@ -9,9 +9,15 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+from tests.support import slurm_installation
 from tests.support.private_slurm import PrivateSlurm
+
+# Examples are not kept: in the box the checkout cannot be written to.
+hypothesis.settings.register_profile("read-only", database=None)
+hypothesis.settings.load_profile("read-only")
 
 NEEDS = {"slurm": "pyslurm", "e2e": "pyslurm", "extractor": "saqc"}
 MISSING = {folder: module for folder, module in NEEDS.items() if importlib.util.find_spec(module) is None}
@@ -20,8 +26,9 @@ collect_ignore_glob = [f"{folder}/test_*.py" for folder in MISSING]
 
 
 def pytest_report_header() -> list[str]:
-    """A line for each folder that is left out, at the top of the report."""
-    return [
+    """The Slurm that tests run on, and a line for each folder that is left out, at the top of the report."""
+    slurm = [f"Slurm: the one below {slurm_installation.prefix()}"] if shutil.which("slurmctld") else []
+    return slurm + [
         f"left out: tests/{folder}, as {module} is not installed here; `sudo ./container/test` runs everything"
         for folder, module in MISSING.items()
     ]

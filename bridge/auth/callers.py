@@ -1,27 +1,22 @@
-"""Who calls, and what each scope allows."""
+"""Who calls, and how a token is told to be a caller's."""
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from bridge.deadline import Deadline
+from bridge.core.deadline import Deadline
+from bridge.core.scopes import Scope
 
 NAME_MAX = 64
 
-
-class Scope(StrEnum):
-    """What a caller may do."""
-
-    SUBMIT = "submit"  # new jobs
-    READ = "read"  # how jobs stand, and what they printed
-    CANCEL = "cancel"
-    METRICS = "metrics"
+# Headers in which tokens come.
+BEARER_HEADER = "Authorization"  # `Bearer TOKEN` (RFC 6750)
+SLURM_HEADER = "X-SLURM-USER-TOKEN"  # slurmrestd's
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody known. `name` is for the log and for the comment of jobs: 1 to 64 of `A-Z a-z 0-9 . _ @ -`."""
+    """A known caller. `name` is for the log and for the comment of jobs, and is a `CALLER_NAME`."""
 
     name: str
     scopes: frozenset[Scope]
@@ -33,10 +28,12 @@ def name_from(claim: str) -> str:
 
 
 class Verifier(Protocol):
-    """Knows one sort of tokens."""
+    """Verifies one sort of tokens."""
+
+    headers: ClassVar[frozenset[str]]  # in which such tokens come
 
     def verify(self, token: str, deadline: Deadline) -> Caller | None:
         """Whose token this is; `None` where it is not of this sort.
 
-        Raises `UnauthenticatedError` where it is, and does not hold (any more).
+        Raises `UnauthenticatedError` where it is of this sort, and is not valid (any more).
         """

@@ -1,17 +1,21 @@
 """Access tokens of an identity provider (OpenID Connect): JWTs that carry its issuer and our audience."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from bridge.auth.callers import Caller, Scope, name_from
-from bridge.auth.jwts import KeySource, SignatureCheck, look_at
-from bridge.auth.settings import OidcSettings
-from bridge.deadline import Deadline
-from bridge.errors import UnauthenticatedError
+from bridge.auth.callers import BEARER_HEADER, Caller, name_from
+from bridge.auth.jwks import KeySource
+from bridge.auth.jwt import SignatureCheck, look_at
+from bridge.config.auth import OidcSettings
+from bridge.core.deadline import Deadline
+from bridge.core.errors import UnauthenticatedError
+from bridge.core.scopes import Scope
 
 
-class OidcTokens:
-    """Knows the tokens of one issuer, and which of our scopes their claims stand for."""
+class OidcTokenVerifier:
+    """Verifies the tokens of one issuer, and knows which of our scopes their claims stand for."""
+
+    headers: ClassVar = frozenset({BEARER_HEADER})
 
     def __init__(self, settings: OidcSettings, keys: KeySource) -> None:
         self._settings = settings

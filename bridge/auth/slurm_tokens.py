@@ -1,23 +1,26 @@
 """Slurm's own tokens (`scontrol token`): JWTs that name a Slurm user, as slurmrestd takes them."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from bridge.auth.callers import Caller, Scope, name_from
-from bridge.auth.jwts import SeenJwt, look_at
-from bridge.deadline import Deadline
-from bridge.errors import UnauthenticatedError
+from bridge.auth.callers import BEARER_HEADER, SLURM_HEADER, Caller, name_from
+from bridge.auth.jwt import SeenJwt, look_at
+from bridge.core.deadline import Deadline
+from bridge.core.errors import UnauthenticatedError
+from bridge.core.scopes import Scope
 
 
 class TokenCheck(Protocol):
-    """Whether a token is what it says."""
+    """Checks whether a token is what it says."""
 
     def check(self, token: str, seen: SeenJwt, deadline: Deadline) -> None:
         """Raise `UnauthenticatedError` where it is not, another `BridgeError` where that cannot be told for now."""
 
 
-class SlurmTokens:
-    """Knows the tokens of the Slurm users `users`, each with its scopes; no other user may call."""
+class SlurmTokenVerifier:
+    """Verifies the tokens of the Slurm users `users`, each with its scopes; no other user may call."""
+
+    headers: ClassVar = frozenset({BEARER_HEADER, SLURM_HEADER})
 
     def __init__(self, users: Mapping[str, frozenset[Scope]], user_claim: str, check: TokenCheck) -> None:
         self._users = users

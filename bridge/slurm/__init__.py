@@ -1,1 +1,1 @@
-"""The way to Slurm and back."""
+"""Everything that talks to Slurm."""

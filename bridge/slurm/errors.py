@@ -4,7 +4,7 @@ Names and numbers: `slurm/slurm_errno.h` of Slurm 26.05. A number keeps its mean
 name.
 """
 
-from bridge.errors import (
+from bridge.core.errors import (
     AccountingUnreachableError,
     BridgeError,
     ControllerUnreachableError,
@@ -62,19 +62,39 @@ FULL_FOR_NOW = {
     2105: "ESLURM_SUBMISSIONS_DISABLED",
 }
 
-# Who signs cannot be verified, or speaks another release's protocol: no setting for a kind of job mends that.
-NOT_ACCEPTED_AS_CLIENT = {
-    1005: "SLURM_PROTOCOL_VERSION_ERROR",
+# The signature was not accepted, be it that the cluster's key was replaced or a token expired: nothing was executed.
+SIGNATURE_REFUSED = {
     1007: "SLURM_PROTOCOL_AUTHENTICATION_ERROR",
-    2002: "ESLURM_ACCESS_DENIED",
     6000: "ESLURM_AUTH_CRED_INVALID",
     6001: "ESLURM_AUTH_EXPIRED",
+}
+
+# Who signs may not do this, or speaks another release's protocol: no setting for a kind of job changes that.
+NOT_ACCEPTED_AS_CLIENT = {
+    1005: "SLURM_PROTOCOL_VERSION_ERROR",
+    2002: "ESLURM_ACCESS_DENIED",
+}
+
+# The setting of a kind of job that is at fault where Slurm refuses one.
+SETTING_AT_FAULT = {
+    2000: "partition",  # ESLURM_INVALID_PARTITION_NAME
+    2001: "partition",  # ESLURM_DEFAULT_PARTITION_NOT_SET
+    2005: "cpus",  # ESLURM_TOO_MANY_REQUESTED_CPUS
+    2014: "memory_mib` or `cpus",  # ESLURM_REQUESTED_NODE_CONFIG_UNAVAILABLE
+    2044: "memory_mib",  # ESLURM_INVALID_TASK_MEMORY
+    2045: "account",  # ESLURM_INVALID_ACCOUNT
+    2051: "time_limit_minutes",  # ESLURM_INVALID_TIME_LIMIT
+    2066: "qos",  # ESLURM_INVALID_QOS
+    2123: "nice",  # ESLURM_INVALID_NICE
 }
 
 # Not Slurm's: pyslurm raised something of its own while it built the request, so nothing was sent.
 PYSLURM_REFUSED = 999_999
 
-_FIRST_OF_SLURM = 1000  # below lie the operating system's own error numbers: they say nothing about the controller
+SLURM_ERROR = -1  # refused for a reason without a number: what a job_submit plugin returns that just says no
+
+# The operating system's own error numbers: they say nothing about the controller. 0 says nothing at all.
+_OF_THE_SYSTEM = range(1000)
 
 
 def submission_error(code: int, message: str) -> BridgeError:
@@ -82,25 +102,35 @@ def submission_error(code: int, message: str) -> BridgeError:
 
     Whatever stands in no table is a refusal: the controller has read the request and found something wrong with it.
     """
-    if code in NOT_SENT:
-        return ControllerUnreachableError(
-            f"Slurm could not be reached ({message}); nothing was submitted. Send the request again later.",
-            slurm_code=code,
-            slurm_message=message,
-        )
+    if code in NOT_SENT or code in SIGNATURE_REFUSED:
+        return not_sent(code, message)
     if code in FULL_FOR_NOW:
         return TooManyRequestsError(
             f"Slurm takes no such job for now: {message}. Send the request again later.",
             slurm_code=code,
             slurm_message=message,
         )
-    if code in OUTCOME_UNKNOWN or code < _FIRST_OF_SLURM:
+    if code in OUTCOME_UNKNOWN or code in _OF_THE_SYSTEM:
         return outcome_unknown(message, slurm_code=code)
-    if code in NOT_ACCEPTED_AS_CLIENT:
+    if code == SLURM_ERROR:
+        whose = "A rule of the cluster (JobSubmitPlugins) is against it: the operator's to settle with its admins"
+    elif code in NOT_ACCEPTED_AS_CLIENT:
         whose = "The service's user or its pyslurm does not fit the cluster"
+    elif code in SETTING_AT_FAULT:
+        whose = f"The operator's setting `{SETTING_AT_FAULT[code]}` for this kind of job does not fit the cluster"
     else:
         whose = "The operator's settings for this kind of job do not fit the cluster"
     return SlurmRefusedError(f"Slurm refused the job: {message}. {whose}.", slurm_code=code, slurm_message=message)
+
+
+def not_sent(code: int, message: str) -> ControllerUnreachableError:
+    """The error for a request of any sort that the controller did not take in."""
+    problem = "did not accept the service's signature" if code in SIGNATURE_REFUSED else "could not be reached"
+    return ControllerUnreachableError(
+        f"Slurm {problem} ({message}); nothing was submitted. Send the request again later.",
+        slurm_code=code,
+        slurm_message=message,
+    )
 
 
 def reading_error(code: int, message: str) -> BridgeError:

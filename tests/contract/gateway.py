@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from msgspec import structs
 
-from bridge.deadline import Deadline
-from bridge.errors import ControllerUnreachableError, OutcomeUnknownError, SlurmRefusedError
+from bridge.core.deadline import Deadline
+from bridge.core.errors import ControllerUnreachableError, OutcomeUnknownError, SlurmRefusedError
 from bridge.slurm.gateway import Gateway
+from bridge.slurm.messages import Cancel
 from tests.support.samples import descriptor
 from tests.support.waiting import wait_until
 
@@ -26,6 +28,9 @@ class Cluster(Protocol):
 
     def kill(self) -> None:
         """The controller is gone."""
+
+    def let_start(self, job_id: str) -> None:
+        """Wait until the job runs, or make it run."""
 
     def token(self) -> str:
         """A token that the controller accepts."""
@@ -82,10 +87,43 @@ class GatewayContract:
 
     def test_a_cancelled_job_is_cancelled_and_may_be_again(self, cluster: Cluster, tmp_path: Path) -> None:
         job_id = cluster.gateway.submit(descriptor(tmp_path, script="#!/bin/sh\nsleep 60\n"), soon())
-        assert cluster.gateway.cancel(job_id, soon())
+        request = cancellation(cluster.gateway, job_id)
+        assert cluster.gateway.cancel(request, soon())
         wait_for_state(cluster.gateway, job_id, "CANCELLED")
-        assert not cluster.gateway.cancel(job_id, soon())
-        assert not cluster.gateway.cancel("4000000", soon())
+        assert not cluster.gateway.cancel(request, soon())
+        assert not cluster.gateway.cancel(structs.replace(request, job_id="4000000"), soon())
+
+    @pytest.mark.parametrize(
+        ("changes", "is_taken"),
+        [
+            pytest.param({"comment": "another"}, True, id="comment-changed"),
+            pytest.param({"submit_time": 1}, True, id="requeued"),
+            pytest.param({"comment": "another", "submit_time": 1}, False, id="another-job"),
+        ],
+    )
+    def test_only_the_job_that_was_meant_is_cancelled(
+        self, cluster: Cluster, tmp_path: Path, changes: dict[str, object], is_taken: bool
+    ) -> None:
+        job_id = cluster.gateway.submit(descriptor(tmp_path, script="#!/bin/sh\nsleep 60\n"), soon())
+        request = cancellation(cluster.gateway, job_id)
+        assert cluster.gateway.cancel(structs.replace(request, **changes), soon()) is is_taken
+        assert cluster.gateway.cancel(request, soon()) is not is_taken
+
+    def test_a_job_that_has_started_is_not_cancelled_as_one_that_waits(self, cluster: Cluster, tmp_path: Path) -> None:
+        job_id = cluster.gateway.submit(descriptor(tmp_path, script="#!/bin/sh\nsleep 60\n"), soon())
+        cluster.let_start(job_id)
+        request = cancellation(cluster.gateway, job_id)
+        assert not cluster.gateway.cancel(structs.replace(request, only_waiting=True), soon())
+        assert cluster.gateway.cancel(request, soon())
+
+    def test_a_job_that_is_to_begin_later_waits_until_it_is_released(self, cluster: Cluster, tmp_path: Path) -> None:
+        job_id = cluster.gateway.submit(descriptor(tmp_path, begin_time=int(time.time()) + 600), soon())
+        job = cluster.gateway.find(job_id, soon())
+        assert job is not None
+        assert job.state == "PENDING"
+        cluster.gateway.release(job_id, soon())
+        cluster.let_start(job_id)
+        cluster.gateway.release(job_id, soon())
 
     def test_the_controller_tells_what_it_is(self, cluster: Cluster) -> None:
         facts = cluster.gateway.controller(soon())
@@ -96,7 +134,7 @@ class GatewayContract:
 
     def test_without_accounting_there_is_no_past(self, cluster: Cluster, tmp_path: Path) -> None:
         job_id = cluster.gateway.submit(descriptor(tmp_path), soon())
-        cluster.gateway.cancel(job_id, soon())
+        cluster.gateway.cancel(cancellation(cluster.gateway, job_id), soon())
         wait_for_state(cluster.gateway, job_id, "CANCELLED")
         assert cluster.gateway.find_past(job_id, soon()) is None
         assert cluster.gateway.past(0, int(time.time()), soon()) == ()
@@ -119,8 +157,7 @@ class GatewayContract:
             cluster.gateway.verify_token(good, soon(0.5))
 
     def test_all_workers_are_alive(self, cluster: Cluster) -> None:
-        count = cluster.gateway.workers()
-        assert count.alive == count.wanted > 0
+        assert all_alive(cluster.gateway)
 
     def test_a_silent_controller_leaves_the_outcome_unknown_and_may_execute_it(
         self, cluster: Cluster, tmp_path: Path
@@ -152,6 +189,18 @@ class GatewayContract:
         cluster.kill()
         with pytest.raises(ControllerUnreachableError):
             cluster.gateway.submit(descriptor(tmp_path), soon())
+
+
+def all_alive(gateway: Gateway) -> bool:
+    count = gateway.workers()
+    return count.alive == count.wanted > 0
+
+
+def cancellation(gateway: Gateway, job_id: str) -> Cancel:
+    """The request to cancel the job as it is now."""
+    job = gateway.find(job_id, soon())
+    assert job is not None
+    return Cancel(job_id, job.comment, job.submit_time)
 
 
 def wait_for_state(gateway: Gateway, job_id: str, state: str) -> None:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from tests.support import mosquitto, postgresql
-from tests.support.bridge_process import ROOT, Bridge, running_bridge, service_environment
+from tests.support.bridge_process import ROOT, Bridge, owned_folder, running_bridge, service_environment
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import THING, of_each_kind
 from tests.support.sites import serving as serving_site
@@ -48,6 +48,7 @@ def bridge(slurm: PrivateSlurm, broker: mosquitto.Mosquitto, shared_folder: Path
         **of_each_kind("memory_mib", "1024"),
         BRIDGE_DENIED_HOSTS=json.dumps([DENIED]),
         BRIDGE_SOURCE_SCHEMES=json.dumps(["file", "http"]),
+        BRIDGE_TARGET_FOLDERS=json.dumps([str(shared_folder / "output" / "stores")]),
         BRIDGE_SOURCE_FOLDERS=json.dumps([str(shared_folder / "sources")]),
         MQTT_BROKER=broker.address,
         MQTT_USER=broker.user,
@@ -61,7 +62,7 @@ def bridge(slurm: PrivateSlurm, broker: mosquitto.Mosquitto, shared_folder: Path
 def datastore(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[tuple[str, Query]]:
     """The URI of a datastore that knows the demo's thing, and a way to count in it."""
     if request.param == "sqlite":
-        path = shared_folder / "output" / "store.db"
+        path = owned_folder(shared_folder / "output" / "stores") / "store.db"
         uri = f"sqlite:///{path}"
         seed(uri)
         with closing(sqlite3.connect(path)) as store:
@@ -193,4 +194,4 @@ def test_a_file_of_the_node(bridge: Bridge, datastore: tuple[str, Query], shared
     assert job["state"] == "COMPLETED", errors_of(job, shared_folder)
     job = run(bridge, "/extractor/run", **{**body, "source": f"file://{folder}/outside.csv"})
     assert (job["state"], job["exit_code"]) == ("FAILED", 1)
-    assert "outside the folders" in errors_of(job, shared_folder)
+    assert "outside of the folders" in errors_of(job, shared_folder)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from extractor import store
 from tests.extractor import things
 from tests.support.postgresql import PostgreSQL
 from tests.support.static_http import StaticHttp
@@ -21,14 +22,24 @@ def sqlite(tmp_path: Path) -> str:
     ("changes", "message"),
     [
         pytest.param({"-p": "XmlParser"}, "'XmlParser' is not", id="unknown parser"),
-        pytest.param({"-t": "canary"}, "not a database URI", id="target is no URI"),
-        pytest.param({"-t": "oracle://u:canary@h/d"}, "a target is one of postgresql://", id="target scheme"),
-        pytest.param({"-t": "sqlite://"}, "names a file", id="target in memory"),
-        pytest.param({"-t": "postgresql://u:canary@h:port/d"}, "not a database URI", id="target port"),
-        pytest.param({"-s": "ftp://u:canary@h/f"}, "a source is one of http://", id="source scheme"),
-        pytest.param({"-s": "http:///f?canary"}, "names no host", id="source without host"),
-        pytest.param({"-s": "http://h:port/f?canary"}, "not a URI", id="source port"),
-        pytest.param({"-s": "file:///etc/passwd"}, "file:// sources are not enabled", id="file not enabled"),
+        pytest.param({"-t": "canary"}, "must start with one of", id="target is no URI"),
+        pytest.param({"-t": "oracle://u:canary@h/d"}, "must start with one of postgresql", id="target scheme"),
+        pytest.param({"-t": "sqlite://"}, "must name its file by a full path", id="target in memory"),
+        pytest.param({"-t": "postgresql://u:canary@h:port/d"}, "its host or port is malformed", id="target port"),
+        pytest.param({"-t": "postgresql://h/d?sslkeylogfile=/canary"}, "may have these options", id="names a file"),
+        pytest.param({"-t": "postgresql://h/d?host=/canary"}, "may have these options", id="another server"),
+        pytest.param(
+            {"-t": "postgresql://h/d?options=-clog_file%3Dcanary"},
+            "a value of `options` that is not taken",
+            id="other setting",
+        ),
+        pytest.param({"-t": "sqlite:////d?uri=canary"}, "without options", id="SQLite's options"),
+        pytest.param({"-s": "ftp://u:canary@h/f"}, "must start with one of", id="source scheme"),
+        pytest.param({"-s": "http:///f?canary"}, "must name a host", id="source without host"),
+        pytest.param({"-s": "http://h:port/f?canary"}, "its host or port is malformed", id="source port"),
+        pytest.param(
+            {"-s": "file:///etc/passwd"}, "outside of the folders that are open to sources", id="file not enabled"
+        ),
         pytest.param({"-d": "17"}, "'17' is not a valid UUID", id="UUID"),
         pytest.param({"-m": "h:0"}, "'h:0' is not HOST:PORT", id="broker"),
         pytest.param({"-m": "h:1883"}, "-u/--mqtt-user and -pw/--mqtt-password are required", id="no account"),
@@ -41,6 +52,17 @@ def test_usage(changes: dict[str, str | None], message: str) -> None:
     done = things.command("parse", *options)
     assert message in things.failed(done, 2)
     assert "canary" not in done.stdout + done.stderr
+
+
+def test_a_target_chooses_its_schema(postgresql_server: PostgreSQL) -> None:
+    target = postgresql_server.uri(postgresql_server.create_database())
+    with store.connect(target).begin() as connection:
+        connection.exec_driver_sql("CREATE SCHEMA station")
+    target += "?sslmode=prefer&connect_timeout=5&options=-csearch_path%3Dstation"
+    things.add(target, None)
+    assert "has no QAQC settings: nothing to do" in things.succeeded(things.run_qaqc(target))
+    with store.connect(target).connect() as connection:
+        assert connection.exec_driver_sql("SELECT 'station.thing'::regclass::oid > 0").scalar_one()
 
 
 def test_options_come_from_the_environment_too(sqlite: str) -> None:
@@ -68,7 +90,7 @@ def test_list_and_version() -> None:
         pytest.param(things.csv_parser(header=None), "header: Field required", id="missing key"),
         pytest.param(things.csv_parser(sep=";"), "sep: Extra inputs are not permitted", id="unknown key"),
         pytest.param(things.csv_parser(header="1"), "header: Input should be a valid integer", id="type"),
-        pytest.param(things.csv_parser(encoding="utf-99"), "no encoding is called 'utf-99'", id="encoding"),
+        pytest.param(things.csv_parser(encoding="utf-99"), "no encoding of texts is called 'utf-99'", id="encoding"),
         pytest.param({"parsers": [{"type": "CsvParser"}]}, "settings: Input should be", id="no settings"),
     ],
 )
@@ -83,17 +105,16 @@ def test_parser_settings(sqlite: str, properties: dict[str, Any] | None, message
         pytest.param({"position": 1}, "tests.0.function: Field required", id="no function"),
         pytest.param({"position": 1, "function": "f", "kwarg": {}}, "tests.0.kwarg: Extra inputs", id="unknown key"),
         pytest.param(
-            {"position": 1, "function": "flagNothing"}, "tests.0.function: 'flagNothing' is none of", id="unknown"
+            {"position": 1, "function": "flagNothing"}, "tests.0.function: 'flagNothing' is not one of", id="unknown"
         ),
         pytest.param(
-            {"position": 1, "function": "__init__"}, "tests.0.function: '__init__' is none of", id="attribute"
+            {"position": 1, "function": "__init__"}, "tests.0.function: '__init__' is not one of", id="attribute"
         ),
-        pytest.param({"position": 1, "function": "flagGeneric"}, "'flagGeneric' is none of", id="takes code"),
-        pytest.param({"position": 1, "function": "plot"}, "'plot' is none of", id="does not flag"),
+        pytest.param({"position": 1, "function": "plot"}, "'plot' is not one of", id="does not flag"),
         pytest.param(things.flag_range(mim=1), "tests.0.kwargs.mim: flagRange knows dfilter", id="unknown keyword"),
         pytest.param(
             {"position": 1, "function": "flagConstants", "kwargs": {"thresh": 1, "window": "soon"}},
-            "QAQC test 0 (flagConstants at position 1): ",
+            "tests.0.kwargs.window: 'soon': Not an offset reference",
             id="SaQC refuses",
         ),
     ],
@@ -154,8 +175,8 @@ def test_file_sources_stay_below_their_roots(sqlite: str, tmp_path: Path) -> Non
         return things.parse(sqlite, f"file://{path}", EXTRACTOR_FILE_ROOTS=f"/nowhere:{inside}")
 
     things.succeeded(parse(f"{inside}/a%20file.csv"))
-    for escape in (f"{outside}", f"{inside}/link.csv", f"{inside}/../out.csv"):
-        assert "outside the folders of EXTRACTOR_FILE_ROOTS" in things.failed(parse(escape), 1)
+    for escape, code in ((f"{outside}", 2), (f"{inside}/link.csv", 1), (f"{inside}/../out.csv", 2)):
+        assert "outside of the folders" in things.failed(parse(escape), code)
     assert "No such file" in things.failed(parse(f"{inside}/absent.csv"), 1)
 
 

@@ -6,9 +6,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from extractor import csv_parser
-from extractor.csv_parser import CsvSettings
+from extractor import parsers
 from extractor.errors import ExtractorError
+from extractor.parsing import lines
+from extractor.parsing.columns import RESULT_STRING
+from extractor.reading import unpacking
+from tests.extractor import things
 from tests.extractor.things import CSV
 
 
@@ -16,13 +19,15 @@ def read(path: Path, content: str | bytes, **changes: Any) -> dict[str, list[tup
     """Position -> (time, value) of everything in the file."""
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     found: dict[str, list[tuple[str, float | str]]] = {}
-    for columns in csv_parser.read(path, CsvSettings.model_validate(CSV | changes)):
-        for column in columns:
-            for row in column.values.itertuples():
-                assert str(row.result_time.tz) == "UTC"
-                time = row.result_time.tz_localize(None).isoformat(sep=" ")
-                value = row.result_string if row.result_type == csv_parser.RESULT_STRING else row.result_number
-                found.setdefault(column.position, []).append((time, value))
+    parser = parsers.parser_for("CsvParser", {"parsers": [{"type": "CsvParser", "settings": CSV | changes}]})
+    with unpacking.opened(path) as stream:
+        for columns in parser.report.watch(parser.read(stream)):
+            for column in columns:
+                for row in column.values.itertuples():
+                    assert str(row.result_time.tz) == "UTC"
+                    time = row.result_time.tz_localize(None).isoformat(sep=" ")
+                    value = row.result_string if row.result_type == RESULT_STRING else row.result_number
+                    found.setdefault(column.position, []).append((time, value))
     return found
 
 
@@ -36,7 +41,7 @@ T1, T2 = "2026-01-01 00:00:00", "2026-01-01 01:00:00"
         pytest.param(f"a,t\n1.5,{T1}\n", {"timestamp_column": 1}, {"0": [(T1, 1.5)]}, id="time not in front"),
         pytest.param(f"t,a,b\n{T1},,NaN\n{T2},1,\n", {}, {"1": [(T2, 1.0)]}, id="empty and NaN are no observation"),
         pytest.param(f"t,a\n{T1},1\n{T2},fault\n", {}, {"1": [(T1, 1.0), (T2, "fault")]}, id="a text among numbers"),
-        pytest.param(f"t,a\n{T1},-9999\n", {"na_values": "-9999"}, {}, id="na_values"),
+        pytest.param(f"t,a\n{T1},-9999\n{T2},1", {"na_values": "-9999"}, {"1": [(T2, 1.0)]}, id="na_values"),
         pytest.param(
             f"t;a;b\n{T1};1,5;1.000\n",
             {"delimiter": ";", "decimal": ","},
@@ -81,11 +86,11 @@ def test_values(tmp_path: Path, content: str | bytes, changes: dict[str, Any], e
         pytest.param("t,a\n,2\n", {}, "line 2, column 0 (t): no timestamp", id="no time"),
         pytest.param("t,a\n", {"timestamp_column": 2}, "timestamp_column is 2", id="no such column"),
         pytest.param("", {}, "no header in line 1", id="empty file"),
-        pytest.param("t,a\n", {"header": 5}, "only 1 lines in file", id="header beyond the end"),
+        pytest.param("t,a\n", {"header": 5}, "header is 5, but the file has only 1 line", id="header beyond the end"),
         pytest.param(
             f"t,a\n{T1},\xb0\n".encode("latin-1"), {}, "not utf-8 (setting `encoding`): byte 0xb0", id="encoding"
         ),
-        pytest.param(f't,a\n{T1},"1\n', {}, "the file cannot be parsed", id="open quote"),
+        pytest.param(f't,a\n{T1},"1\n', {}, "line 2: a quote is opened and not closed", id="open quote"),
         pytest.param(f"t,a\n{T1},1\n{T1},1,2,3\n", {}, "line 3", id="too many fields"),
     ],
 )
@@ -99,10 +104,26 @@ def test_bad_files_are_named_in_one_line(
 
 
 def test_line_numbers_hold_in_a_file_of_several_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_parser, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(lines, "BLOCK_LINES", 10)
     times = pd.date_range("2026", periods=25, freq="h").strftime("%Y-%m-%d %H:%M:%S").tolist()
     rows = [f"{time},1" for time in times]
     assert len(read(tmp_path / "good", "\n".join(["t,a", *rows]))["1"]) == 25
     rows[22] = "bad,1"
     with pytest.raises(ExtractorError, match="line 24, column 0"):
         read(tmp_path / "bad", "\n".join(["t,a", *rows]))
+
+
+@pytest.mark.parametrize(("bad", "code"), [(6, 0), (7, 1)])
+def test_bad_rows_are_named_and_counted_and_a_tenth_is_the_most(tmp_path: Path, bad: int, code: int) -> None:
+    target = f"sqlite:///{tmp_path / 'data.sqlite'}"
+    things.add(target, things.csv_parser(on_bad_rows="skip"))
+    times = pd.date_range("2026", periods=60 - bad, freq="h").strftime("%Y-%m-%d %H:%M:%S").tolist()
+    (tmp_path / "file").write_text("\n".join(["t,a", *["bad,1"] * bad, *(f"{time},1" for time in times)]))
+    done = things.parse(target, f"file://{tmp_path}/file", EXTRACTOR_FILE_ROOTS=str(tmp_path))
+    assert done.returncode == code, done.stderr
+    assert [f"left out: line {line}, column 0 (t): 'bad'" in done.stderr for line in range(2, 9)] == [True] * 5 + [
+        False
+    ] * 2
+    last = done.stderr.strip().splitlines()[-1]
+    assert (f"{bad} bad rows were left out" if code == 0 else f"{bad} of 60 rows are bad, more than a tenth") in last
+    assert len(things.observations(target)) == (60 - bad if code == 0 else 0)

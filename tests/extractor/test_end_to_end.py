@@ -54,9 +54,9 @@ def test_a_year_is_parsed_checked_and_parsed_again(target: str, files: Path, htt
     labels = list(checked["result_quality"])
     assert len(labels) == ROWS
     outside = ~checked["result_number"].between(46, 65)
-    assert [label["annotation"] for label in labels] == ["255" if out else "0" for out in outside]
+    assert [label["annotation"] for label in labels] == ["255.0" if out else "0.0" for out in outside]
     assert outside.sum() == FLAGGED
-    flagged = next(label for label in labels if label["annotation"] == "255")
+    flagged = next(label for label in labels if label["annotation"] == "255.0")
     assert flagged["annotationType"] == "SaQC"
     assert flagged["properties"]["measure"] == "flagRange"
     assert flagged["properties"]["configuration"] == {"min": 46, "max": 65}
@@ -73,13 +73,13 @@ def test_a_corrected_value_wins_and_is_checked_again(target: str, files: Path, h
     day(files, a=[1, 20, 3])
     things.succeeded(things.parse(target, http.url("day.csv")))
     things.succeeded(things.run_qaqc(target))
-    assert annotations(target) == ["0", "255", "0"]
+    assert annotations(target) == ["0.0", "255.0", "0.0"]
     day(files, a=[1, 2, 3])
     things.succeeded(things.parse(target, http.url("day.csv")))
     assert things.observations(target)["result_number"].tolist() == [1, 2, 3]
-    assert annotations(target) == ["0", None, "0"]
+    assert annotations(target) == ["0.0", None, "0.0"]
     things.succeeded(things.run_qaqc(target))
-    assert annotations(target) == ["0", "0", "0"]
+    assert annotations(target) == ["0.0", "0.0", "0.0"]
 
 
 @pytest.mark.parametrize("window", [3, "3", "3h"])
@@ -92,10 +92,44 @@ def test_context_is_seen_but_not_labelled_again(target: str, files: Path, http: 
     before = annotations(target)
     day(files, a=[1, 2, 5, 5, 5, 5, 5])
     things.succeeded(things.parse(target, http.url("day.csv")))
-    assert "checking 5 observations" in things.succeeded(things.run_qaqc(target))
+    assert "2 observations labelled" in things.succeeded(things.run_qaqc(target))
     # Only together with the values before them are the two new ones four hours of the same.
-    assert annotations(target) == [*before, "255", "255"]
-    assert before == ["0"] * 5
+    assert annotations(target) == [*before, "255.0", "255.0"]
+    assert before == ["0.0"] * 5
+
+
+# As the quality-control queries of time.IO's dashboards choose what they draw as a fault.
+DRAWN_AS_FAULT = """
+SELECT result_number FROM observation
+WHERE result_quality ->> 'annotation' NOT IN ('0.0', '-inf') ORDER BY result_time
+"""
+
+
+def test_dashboards_draw_the_flagged_values_alone(target: str, files: Path, http: StaticHttp) -> None:
+    things.add(target, things.csv_parser() | things.qaqc(things.flag_range(max=10)))
+    day(files, a=[1, 20, 3, 40])
+    things.succeeded(things.parse(target, http.url("day.csv")))
+    things.succeeded(things.run_qaqc(target))
+    with store.connect(target).connect() as connection:
+        assert connection.execute(text(DRAWN_AS_FAULT)).scalars().all() == [20, 40]
+
+
+@pytest.mark.parametrize(
+    ("test", "label"),
+    [
+        pytest.param({}, None, id="none"),
+        pytest.param({"name": "limit"}, "limit", id="name of the test"),
+        pytest.param({"name": "limit", "kwargs": {"max": 1, "label": "too high"}}, "too high", id="label"),
+    ],
+)
+def test_a_label_in_the_words_of_the_user(
+    target: str, files: Path, http: StaticHttp, test: dict[str, Any], label: str | None
+) -> None:
+    things.add(target, things.csv_parser() | things.qaqc(things.flag_range(max=1) | test))
+    day(files, a=[2])
+    things.succeeded(things.parse(target, http.url("day.csv")))
+    things.succeeded(things.run_qaqc(target))
+    assert things.observations(target)["result_quality"][0]["properties"].get("userLabel") == label
 
 
 def test_texts_are_stored_and_not_checked(target: str, files: Path, http: StaticHttp) -> None:
@@ -104,7 +138,7 @@ def test_texts_are_stored_and_not_checked(target: str, files: Path, http: Static
     things.succeeded(things.parse(target, http.url("day.csv")))
     things.succeeded(things.run_qaqc(target))
     assert things.observations(target)["result_string"].tolist()[1] == "fault"
-    assert annotations(target) == ["0", None, "255"]
+    assert annotations(target) == ["0.0", None, "255.0"]
 
 
 def test_the_later_of_two_rows_with_one_time_wins(target: str, files: Path, http: StaticHttp) -> None:
@@ -159,7 +193,7 @@ def test_a_label_of_another_tool_counts_and_json_null_does_not(target: str, file
         mine = update(store.observation).where(store.observation.c.result_number == 2)
         connection.execute(mine.values({quality: {"annotation": "mine"}}))
     things.succeeded(things.run_qaqc(target))
-    assert annotations(target) == ["0", "mine"]
+    assert annotations(target) == ["0.0", "mine"]
 
 
 def test_messages_for_the_broker(target: str, broker: Mosquitto, files: Path, http: StaticHttp) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from extractor import store
+from extractor import limits, store
 from tests.extractor import things
 from tests.support.postgresql import PostgreSQL
 from tests.support.sites import Site, serving
@@ -136,7 +136,7 @@ def test_the_operators_proxy_may_be_anywhere_and_sources_may_not(sqlite: str, si
     proxy = {"http_proxy": inside.url, **LIMITS}
     things.succeeded(things.parse(sqlite, "http://storage.example/f.csv", **proxy))
     assert inside.asked == ["http://storage.example/f.csv"]
-    assert "is denied here" in things.failed(things.parse(sqlite, "http://169.254.169.254/f.csv", **proxy), 1)
+    assert "is denied here" in things.failed(things.parse(sqlite, "http://169.254.169.254/f.csv", **proxy), 2)
     assert len(inside.asked) == 1
 
 
@@ -157,3 +157,19 @@ def test_a_datastore_at_a_denied_address(
     done = things.command("run-qaqc", "-t", target, "-d", things.UUID_TEXT, "-m", "None")
     assert "cannot connect to the datastore: db.example: " in things.failed(done, 1)
     assert "Traceback" not in done.stderr
+
+
+def test_a_source_has_an_end(sqlite: str, site: Site) -> None:
+    things.succeeded(things.parse(sqlite, f"{site.url}/f.csv", EXTRACTOR_SOURCE_MAX_BYTES="1000000"))
+    done = things.parse(sqlite, f"{site.url}/f.csv", EXTRACTOR_SOURCE_MAX_BYTES="3")
+    assert "it has more than 3 bytes" in things.failed(done, 1)
+    done = things.parse(sqlite, f"{site.url}/f.csv", EXTRACTOR_SOURCE_MAX_SECONDS="-1")
+    assert "it takes more than -1 seconds" in things.failed(done, 1)
+
+
+def test_a_source_does_not_become_hundreds_of_times_larger() -> None:
+    transfer = limits.Transfer()
+    transfer.check(sent_bytes=1000, unpacked_bytes=limits.RATIO_FROM_BYTES)  # little that is long is no harm
+    transfer.check(sent_bytes=2**20, unpacked_bytes=200 * 2**20)
+    with pytest.raises(limits.DeniedError, match="more than 200 times larger"):
+        transfer.check(sent_bytes=2**20, unpacked_bytes=201 * 2**20)

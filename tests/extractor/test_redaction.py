@@ -33,3 +33,8 @@ def test_no_secret_is_left(text: str) -> None:
     secrets = secrets_of("postgresql://u:pass%2Fword@h/d") | secrets_of("https://h/bucket/f?X-Signature=s3cr3t")
     cleaned = Redactor(secrets).clean(text)
     assert not any(secret in cleaned for secret in ("pass/word", "pass%2Fword", "s3cr3t"))
+
+
+def test_a_short_secret_is_told_by_no_gap() -> None:
+    cleaned = Redactor(secrets_of("postgresql://u:p@h/d")).clean("unexpected port at postgresql://u:p@h/d")
+    assert cleaned == "unexpected port at postgresql://h/d"

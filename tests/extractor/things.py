@@ -69,6 +69,7 @@ def observations(target: str) -> pd.DataFrame:
             store.observation.c.result_type,
             store.observation.c.result_number,
             store.observation.c.result_string,
+            store.observation.c.result_boolean,
             store.observation.c.result_quality,
             store.observation.c.parameters,
         )

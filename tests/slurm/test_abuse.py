@@ -1,8 +1,10 @@
 """Clients that mean no good, and one that does: it must not notice them."""
 
+import json
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -12,24 +14,37 @@ from tests.support import abusers
 from tests.support.bridge_process import Bridge, running_bridge, service_environment
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.raw_http import RawAnswer, ask, connect, read_answer, request
-from tests.support.samples import QAQC_BODY
+from tests.support.samples import PARSE_BODY, QAQC_BODY
+from tests.support.waiting import wait_until
 
 SAMPLES = 1000
 SAMPLES_A_POST = 200
 PAUSE_SECONDS = 0.005
 P99_MAX_SECONDS = 0.2
 CONNECTIONS_MAX = 1000  # the default of max_connections
+JOBS = 1000  # what a list holds at most
+RESIDENT_MAX_MIB = 400
 
 
 @pytest.fixture(scope="module")
 def bridge(slurm: PrivateSlurm, shared_folder: Path) -> Iterator[Bridge]:
     environment = service_environment(slurm, shared_folder, ["/bin/true", "main.py"])
+    environment["BRIDGE_PARSE__EXTRACTOR_COMMAND"] = json.dumps(["/bin/sh", "-c", "sleep 3600", "main.py"])
     with running_bridge(shared_folder, environment) as bridge:
+        assert bridge.post("/extractor/run", PARSE_BODY).status == 202  # it stays as it is
+        with ThreadPoolExecutor(8) as clients:
+            answers = clients.map(lambda _: bridge.post("/qaqc/run", QAQC_BODY), range(JOBS))
+            assert {answer.status for answer in answers} == {202}
         yield bridge
 
 
 def port_of(bridge: Bridge) -> int:
     return int(bridge.url.rpartition(":")[2])
+
+
+def resident_mib(bridge: Bridge) -> float:
+    pages = int(Path(f"/proc/{bridge.process.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def descriptors(bridge: Bridge) -> int:
@@ -46,6 +61,9 @@ def descriptors(bridge: Bridge) -> int:
         pytest.param(abusers.never_end, id="endless-body"),
         pytest.param(abusers.send_headers, id="headers"),
         pytest.param(abusers.be_deaf, id="answers-unread"),
+        pytest.param(abusers.read_nothing_as_on_ethernet, id="answers-unread-in-small-segments"),
+        pytest.param(abusers.read_no_list, id="lists-unread"),
+        pytest.param(abusers.wait_and_leave, id="waits-abandoned"),
     ],
 )
 def test_a_normal_client_does_not_notice(bridge: Bridge, abuse: abusers.Abuse | None) -> None:
@@ -53,6 +71,7 @@ def test_a_normal_client_does_not_notice(bridge: Bridge, abuse: abusers.Abuse | 
     with nullcontext() if abuse is None else abusers.abusing(abuse, port_of(bridge)):
         seconds = sorted(ask_again_and_again(bridge, job_id))
         assert descriptors(bridge) < CONNECTIONS_MAX + 256
+        assert resident_mib(bridge) < RESIDENT_MAX_MIB
     p50, p99 = seconds[SAMPLES // 2], seconds[SAMPLES * 99 // 100]
     print(f"p50 {1000 * p50:.1f} ms, p99 {1000 * p99:.1f} ms, longest {1000 * seconds[-1]:.1f} ms")
     assert p99 < P99_MAX_SECONDS
@@ -75,6 +94,21 @@ def ask_again_and_again(bridge: Bridge, job_id: str) -> Iterator[float]:
             yield time.monotonic() - started
             assert answer.status == 200, answer
             time.sleep(PAUSE_SECONDS)
+
+
+def test_waits_that_are_given_up_hold_no_place(bridge: Bridge) -> None:
+    """The next one that waits is let wait, a second later."""
+    (job,) = bridge.get("/jobs?kind=parse").body["jobs"]
+    with abusers.abusing(abusers.wait_and_leave, port_of(bridge)):
+        pass
+    wait_until(lambda: waiting_connections(bridge) == 0, "the connections are closed", 5.0)
+    assert bridge.get(f"{job['href']}?wait=1").headers["Retry-After"] is None
+
+
+def waiting_connections(bridge: Bridge) -> int:
+    """In CLOSE_WAIT: their clients have gone, and the service has not."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return sum(line.split()[1].endswith(f":{port_of(bridge):04X}") and line.split()[3] == "08" for line in lines)
 
 
 def test_who_asks_too_often_is_told_and_served_again(slurm: PrivateSlurm, shared_folder: Path) -> None:

@@ -13,14 +13,15 @@ from typing import Any
 import falcon.inspect
 import pytest
 
-from bridge.app import create_app
-from bridge.auth.callers import Scope
 from bridge.auth.token_file import TokenFile
-from bridge.parts import Parts
+from bridge.core.scopes import Scope
+from bridge.http.app import create_app
+from bridge.services import Services
 from tests.support.bridge_process import ROOT, Answer, Bridge, owned_folder, running_bridge, service_environment
 from tests.support.memory_gateway import MemoryGateway
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import PARSE_BODY, QAQC_BODY, settings
+from tests.support.waiting import wait_until
 
 REALM = 'Bearer realm="tsm-slurm-bridge"'
 BAD_TOKEN = f'{REALM}, error="invalid_token"'
@@ -54,6 +55,8 @@ ROUTES = (
     Route("HEAD", "/jobs/{job_id}/stdout", Scope.READ, 200),
     Route("GET", "/jobs/{job_id}/stderr", Scope.READ, 200),
     Route("HEAD", "/jobs/{job_id}/stderr", Scope.READ, 200),
+    Route("GET", "/metrics", Scope.METRICS, 200),
+    Route("HEAD", "/metrics", Scope.METRICS, 200),
     Route("GET", "/health", None, 200),
     Route("HEAD", "/health", None, 200),
     Route("GET", "/ready", None, 200),
@@ -138,7 +141,7 @@ def bridge(shared_folder: Path, environment: dict[str, str], token_file: TokenFi
 def tokens(bridge: Bridge, token_file: TokenFile) -> dict[str, str]:
     """Made, revoked and expired while the service runs: `all` scopes, one only, all but one, `expired`, `revoked`."""
     tokens = {"all": create(token_file, "all", *Scope)}
-    for scope in (Scope.SUBMIT, Scope.READ, Scope.CANCEL):
+    for scope in Scope:
         tokens[scope] = create(token_file, scope, scope)
         tokens[f"not-{scope}"] = create(token_file, f"not-{scope}", *(set(Scope) - {scope}))
     for name in ("expired", "revoked"):
@@ -169,13 +172,13 @@ def create(file: TokenFile, name: str, *scopes: Scope, expires: str = "1d") -> s
 
 
 def token_command(*arguments: str, file: TokenFile) -> str:
-    """`slurm-bridge token`, as root."""
+    """`tsm-bridge token`, as root."""
     command = [sys.executable, "-m", "bridge", "token", *arguments, "--token-file", str(file.path)]
     return subprocess.run(command, cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def test_every_route_has_a_row() -> None:
-    parts = Parts.of(settings(), MemoryGateway(), b"secret")
+    parts = Services.of(settings(), MemoryGateway(), b"secret")
     there = {
         (method.method, route.path)
         for route in falcon.inspect.inspect_routes(create_app(settings(), parts))
@@ -260,12 +263,16 @@ def test_a_file_that_goes_bad_lets_nobody_in_until_it_is_mended(
     finally:
         token_file.path.chmod(0o600)
     assert status() == 200
-    errors = [line for line in bridge.log.splitlines() if '"level":"error"' in line]
-    assert len(errors) == 1
-    assert f"chmod 600 {token_file.path}" in errors[0]
+
+    def errors() -> list[str]:
+        return [line for line in bridge.log.splitlines() if '"level":"error"' in line]
+
+    wait_until(errors, "the log tells of it")
+    (error,) = errors()
+    assert f"chmod 600 {token_file.path}" in error
 
 
-def test_without_tokens_it_warns_and_everybody_may_call(
+def test_without_tokens_it_warns_and_every_client_may_call(
     slurm: PrivateSlurm, shared_folder: Path, environment: dict[str, str]
 ) -> None:
     folder = shared_folder / "open"
@@ -273,7 +280,7 @@ def test_without_tokens_it_warns_and_everybody_may_call(
     with running_bridge(folder, environment) as bridge:
         answer = bridge.post("/qaqc/run", QAQC_BODY)
         assert answer.status == 202
-        assert bridge.log.count("authentication is off: everybody who can connect") == 1
+        assert bridge.log.count("authentication is off: every client that can connect") == 1
     shown = slurm.run("squeue", "--noheader", "--states=all", f"--jobs={answer.body['job_id']}", "--format=%k")
     assert "by" not in json.loads(shown)
 

@@ -152,6 +152,11 @@ CASES = {
         },
         prepared="scontrol update jobid={} ReqNodeList=n2",  # which goes down with the job of "node-down"
     ),
+    "put-back-and-held": Case(
+        "Sleep",
+        {**waiting("job requeued in held state", "is held: it was put back into the queue; release it"), "restarts": 1},
+        started="scontrol requeuehold {}",
+    ),
     "held-by-an-administrator": Case(
         "Sleep",
         waiting("JobHeldAdmin", "is held by an administrator, who has to release it"),

@@ -3,15 +3,17 @@
 import ctypes
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from bridge.explanations import FINISHED_STATES, explain
+from bridge.jobs.status.explanations import explain
 from bridge.slurm.messages import JobSnapshot
+from bridge.slurm.states import FINISHED_STATES
+from tests.support import slurm_installation
 
-HEADER = Path("/usr/include/slurm/slurm.h").read_text()
-LIBSLURM = ctypes.CDLL("/usr/lib/x86_64-linux-gnu/slurm-wlm/libslurmfull.so")
+HEADER = slurm_installation.header("slurm.h")
+LIBSLURM = ctypes.CDLL(str(slurm_installation.library()))
 JOB = JobSnapshot("17", "", "PENDING", None, 0, 0, 0, None, None, None, "normal", 0)
 OWN_CASES = {"PENDING", "CANCELLED", "FAILED"}  # what is said depends on more than the state
 
@@ -39,21 +41,24 @@ FLAGS = {  # as a suffix of the base state, where libslurm has a word for the fl
     for flag in [words("job_state_string_complete")(1 << bit).removeprefix("PENDING").removeprefix(",")]
     if flag
 }
+UNUSED = "InvaildReason"  # libslurm's word for a number that it has no word for
 REASONS = {
-    name: words("job_state_reason_string")(number)
+    name: word
     for number, name in enumerate(enumeration("job_state_reason"))
-    if name not in ("WAIT_NO_REASON", "REASON_END")
+    if name not in ("WAIT_NO_REASON", "REASON_END") and (word := words("job_state_reason_string")(number)) != UNUSED
 }
 
 
 def test_the_header_is_read_right() -> None:
-    assert (STATES[0], STATES[-1], len(FLAG_BITS), len(FLAGS)) == ("PENDING", "OUT_OF_MEMORY", 17, 16)
+    assert (STATES[0], STATES[-1]) == ("PENDING", "OUT_OF_MEMORY")
+    assert len(FLAG_BITS) >= len(FLAGS) > 10
+    assert {"COMPLETING", "REQUEUED", "STOPPED"} <= FLAGS
     assert (REASONS["WAIT_HELD_USER"], REASONS["FAIL_OOM"]) == ("JobHeldUser", "OutOfMemory")
-    assert len(REASONS) > 200
+    assert len(REASONS) > 100
 
 
 def test_every_state_and_flag_has_a_sentence() -> None:
-    said = {word: explain(JOB._replace(state=word)) for word in {*STATES, *FLAGS} - OWN_CASES}
+    said = {word: explain(replace(JOB, state=word)) for word in {*STATES, *FLAGS} - OWN_CASES}
     assert [word for word, sentence in said.items() if word in sentence] == []
     assert_different(said)
 
@@ -62,7 +67,7 @@ def test_every_state_and_flag_has_a_sentence() -> None:
 def test_every_reason_has_a_sentence(state: str) -> None:
     """A job may wait for any reason, those of failures too; it fails for these only."""
     reasons = {word for name, word in REASONS.items() if state == "PENDING" or name.startswith("FAIL_")}
-    said = {word: explain(JOB._replace(state=state, state_reason=word)) for word in reasons}
+    said = {word: explain(replace(JOB, state=state, state_reason=word)) for word in reasons}
     assert [word for word, sentence in said.items() if sentence.endswith(f"Slurm's reason is {word}")] == []
     assert_different(said)
 

@@ -57,7 +57,9 @@ def test_memory_and_environment_are_closed_to_the_same_user(processes: list[int]
 @pytest.mark.parametrize(("is_hardened", "leaves_core"), [(True, False), (False, True)])
 def test_a_crash_leaves_no_core(tmp_path: Path, is_hardened: bool, leaves_core: bool) -> None:
     crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-    program = f"from bridge.hardening import forbid_core_dumps; forbid_core_dumps(); {crash}" if is_hardened else crash
+    program = (
+        f"from bridge.core.process import forbid_core_dumps; forbid_core_dumps(); {crash}" if is_hardened else crash
+    )
     process = subprocess.Popen(
         ["sh", "-c", 'ulimit -c unlimited && exec "$@"', "sh", sys.executable, "-c", program],
         cwd=tmp_path,

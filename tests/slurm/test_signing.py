@@ -1,5 +1,6 @@
 """How workers sign, on real Slurms: with tokens that are renewed, and without where there are none."""
 
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bridge.deadline import Deadline
-from bridge.slurm import signing
-from bridge.slurm.line import Line
-from bridge.slurm.messages import AskController, ControllerFacts, Failure
-from bridge.slurm.pool import WorkerPool
-from bridge.slurm.token_worker import SLURM_PROTOCOL_AUTHENTICATION_ERROR
-from bridge.slurm.worker import worker_main
+from bridge.core.deadline import Deadline
+from bridge.slurm.client.pool import WorkerPool
+from bridge.slurm.client.start_gate import StartGate
+from bridge.slurm.message_socket import MessageSocket
+from bridge.slurm.messages import AskController, ControllerFacts, Submitted
+from bridge.slurm.worker import signing
+from bridge.slurm.worker.main import worker_main
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.real_gateway import running_gateway
 from tests.support.samples import descriptor
@@ -23,14 +24,14 @@ LIFE_SECONDS = 3
 CALL_SECONDS = 20.0
 
 
-def renewing_worker(line: Line, conf_path: str | None) -> None:
+def renewing_worker(line: MessageSocket, conf_path: str | None) -> None:
     """The gateway's worker, with tokens that live for seconds."""
     signing.TOKEN_LIFE_SECONDS = LIFE_SECONDS
     signing.RENEWAL_SECONDS = signing.RETRY_SECONDS = LIFE_SECONDS / 3
     worker_main(line, conf_path)
 
 
-def forgetful_worker(line: Line, conf_path: str | None) -> None:
+def forgetful_worker(line: MessageSocket, conf_path: str | None) -> None:
     """The same, which goes on with its first token."""
     signing.TOKEN_LIFE_SECONDS = LIFE_SECONDS
     worker_main(line, conf_path)
@@ -43,8 +44,8 @@ def environment(slurm: PrivateSlurm, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def running_pool(slurm: PrivateSlurm, main: Callable[[Line, str | None], None]) -> Iterator[WorkerPool]:
-    pool = WorkerPool(main, (str(slurm.conf_path),), size=1)
+def running_pool(slurm: PrivateSlurm, main: Callable[[MessageSocket, str | None], None]) -> Iterator[WorkerPool]:
+    pool = WorkerPool(main, (str(slurm.conf_path),), StartGate(), size=1)
     pool.start()
     try:
         yield pool
@@ -56,13 +57,21 @@ def is_answered(pool: WorkerPool) -> bool:
     return isinstance(pool.call(AskController(), Deadline.after(CALL_SECONDS)), ControllerFacts)
 
 
-def test_a_worker_signs_with_a_token_that_expires(slurm: PrivateSlurm) -> None:
+def test_a_token_that_has_expired_unexpectedly_is_replaced(slurm: PrivateSlurm) -> None:
     with running_pool(slurm, forgetful_worker) as pool:
         assert is_answered(pool)
         time.sleep(LIFE_SECONDS + 1)
-        reply = pool.call(AskController(), Deadline.after(CALL_SECONDS))
-        assert isinstance(reply, Failure)
-        assert reply.code == SLURM_PROTOCOL_AUTHENTICATION_ERROR
+        assert is_answered(pool)
+
+
+def test_a_token_of_a_key_that_was_replaced_is_replaced(slurm: PrivateSlurm) -> None:
+    with running_pool(slurm, worker_main) as pool:
+        assert is_answered(pool)
+        slurm.kill_controller()
+        (slurm.folder / "jwt.key").write_bytes(secrets.token_bytes(1024))
+        slurm.start_controller()
+        reply = pool.call(descriptor(Path("/tmp")), Deadline.after(CALL_SECONDS))
+        assert isinstance(reply, Submitted)
 
 
 def test_tokens_are_renewed_before_they_expire(slurm: PrivateSlurm) -> None:
@@ -82,9 +91,12 @@ def test_a_token_that_expired_while_the_controller_was_away_is_replaced(slurm: P
         wait_until(lambda: is_answered(pool), "the worker signs with a token that has expired", CALL_SECONDS)
 
 
-def test_a_cluster_without_tokens_gets_jobs_all_the_same(shared_folder: Path, tmp_path: Path) -> None:
+def test_a_cluster_without_tokens_gets_jobs_and_is_not_asked_for_one(
+    shared_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = shared_folder / "without-tokens"
     folder.mkdir()
     with PrivateSlurm(folder, overrides={"AuthAltTypes": ""}) as slurm, running_gateway(slurm, workers=1) as gateway:
         job_id = gateway.submit(descriptor(tmp_path), Deadline.after(CALL_SECONDS))
         assert gateway.find(job_id, Deadline.after(CALL_SECONDS)) is not None
+    assert [vars(record).get("words") for record in caplog.records] == []

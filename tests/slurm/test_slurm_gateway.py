@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bridge.deadline import Deadline
-from bridge.errors import SlurmRefusedError
-from bridge.slurm.gateway import Gateway, SlurmGateway
+from bridge.core.deadline import Deadline
+from bridge.core.errors import SlurmRefusedError
+from bridge.slurm.client.slurm_gateway import SlurmGateway
+from bridge.slurm.gateway import Gateway
 from tests.contract.gateway import GatewayContract, wait_for_state
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.real_gateway import running_gateway
@@ -36,6 +37,9 @@ class SlurmCluster:
     def kill(self) -> None:
         self._slurm.kill_controller()
         self.is_alive = False
+
+    def let_start(self, job_id: str) -> None:
+        wait_for_state(self.gateway, job_id, "RUNNING")
 
     def token(self) -> str:
         return self._slurm.run("scontrol", "token", "lifespan=300").strip().partition("=")[2]
@@ -68,8 +72,8 @@ def test_every_field_of_a_descriptor_reaches_slurm(slurm: PrivateSlurm, gateway:
         "Nice=5",
         f"Comment={job.comment}",
         f"WorkDir={tmp_path}",
-        f"StdOut={tmp_path}/qaqc-{job_id}.out",
-        f"StdErr={tmp_path}/qaqc-{job_id}.err",
+        f"StdOut={tmp_path}/parse-{job_id}.out",
+        f"StdErr={tmp_path}/parse-{job_id}.err",
     ):
         assert text in shown
 

@@ -1,16 +1,16 @@
 """How jobs stand, as clients see it: fresh, cheap for the controller, and never "not found" for a job of their own."""
 
-import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from urllib.error import HTTPError
 from uuid import UUID
 
 import pytest
 
-from bridge.comments import JobComment
+from bridge.jobs.requests.metadata import JobMetadata
 from tests.support import load
 from tests.support.bridge_process import Bridge, running_bridge, service_environment, start_bridge
 from tests.support.private_slurm import DEFAULT_PARTITIONS, PrivateSlurm
@@ -21,6 +21,7 @@ from tests.support.waiting import wait_until
 EXTRACTOR = """
 import signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ignores SIGTERM", flush=True)
 (parser,) = [word for word in sys.argv if word.startswith("--parser=")]
 time.sleep(int(parser.removeprefix("--parser=Seconds")))
 """
@@ -57,10 +58,12 @@ def submit(bridge: Bridge, seconds: int = 3600) -> str:
     return str(answer.body["job_id"])
 
 
-def rpcs(slurm: PrivateSlurm) -> int:
-    """How many requests of any kind the controller has handled."""
-    by_type, _, _ = slurm.run("sdiag", "--all").partition("Remote Procedure Call statistics by user")
-    return sum(map(int, re.findall(r"count:(\d+)", by_type)))
+def printed(bridge: Bridge, job_id: str) -> bytes:
+    try:
+        return bytes(bridge.get_bytes(f"/jobs/{job_id}/stdout").body)
+    except HTTPError as error:  # it has not begun
+        error.close()
+        return b""
 
 
 def test_any_number_of_polls_costs_the_controller_the_same(bridge: Bridge, slurm: PrivateSlurm) -> None:
@@ -68,7 +71,7 @@ def test_any_number_of_polls_costs_the_controller_the_same(bridge: Bridge, slurm
     time.sleep(12)  # until nothing about them is watched any more
     slurm.run("sdiag", "--reset")
     polls = load.get(bridge.url, [f"/jobs/{job_id}" for job_id in ids], {}, clients=8, seconds=10)
-    cost = rpcs(slurm)
+    cost = slurm.rpc_count()
     slurm.run("scancel", "--user=sontsm")
     assert polls.requests > 5_000
     assert cost <= 15
@@ -93,6 +96,22 @@ def test_wait_returns_when_the_job_ends(bridge: Bridge) -> None:
     begun_at = time.monotonic()
     assert bridge.get(f"/jobs/{job_id}?wait=60").body["finished"]
     assert time.monotonic() - begun_at < 0.5
+
+
+def test_the_time_for_which_a_job_was_suspended_is_no_time_that_it_ran(bridge: Bridge, slurm: PrivateSlurm) -> None:
+    job_id = submit(bridge, seconds=2)
+    bridge.wait_for(job_id, lambda job: job["state"] == "RUNNING")
+    slurm.run("scontrol", "suspend", job_id)
+    suspended = bridge.wait_for(job_id, lambda job: job["state"] == "SUSPENDED")
+    assert (suspended["finished"], suspended["run_seconds"]) == (False, None)
+    time.sleep(4)  # whole seconds are all that Slurm tells
+    slurm.run("scontrol", "resume", job_id)
+    ended = bridge.wait_until_finished(job_id)
+    shown = dict(word.split("=", 1) for word in slurm.run("scontrol", "show", "job", job_id).split() if "=" in word)
+    minutes, seconds = map(int, shown["RunTime"].split(":")[1:])
+    assert ended["run_seconds"] == 60 * minutes + seconds
+    whole = datetime.fromisoformat(ended["end_time"]) - datetime.fromisoformat(ended["start_time"])
+    assert whole.total_seconds() >= ended["run_seconds"] + 3
 
 
 def test_wait_is_over_when_its_time_is(bridge: Bridge) -> None:
@@ -126,7 +145,7 @@ def test_a_job_is_cancelled_once_however_often_that_is_asked(bridge: Bridge, slu
 
 def test_a_job_that_is_about_to_end_may_be_cancelled_again(bridge: Bridge) -> None:
     job_id = submit(bridge)
-    bridge.wait_for(job_id, lambda job: job["state"] == "RUNNING")
+    wait_until(lambda: b"ignores SIGTERM" in printed(bridge, job_id), "it takes KillWait to end the job")
     assert bridge.delete(f"/jobs/{job_id}").status == 202
     bridge.wait_for(job_id, lambda job: job["state"] == "COMPLETING")
     assert bridge.delete(f"/jobs/{job_id}").status == 202
@@ -194,7 +213,7 @@ def test_many_jobs_in_one_question(bridge: Bridge) -> None:
 
 
 def test_elements_of_an_array(bridge: Bridge, slurm: PrivateSlurm) -> None:
-    comment = JobComment("parse", UUID(THING), "request", "key", "digest").to_json()
+    comment = JobMetadata("parse", UUID(THING), "request", "key", "digest").to_json()
     arguments = ["--array=0-99", "--chdir=/tmp", "--output=/dev/null", f"--comment={comment}", "--mem=10"]
     array_id = slurm.run("sbatch", "--parsable", *arguments, "--wrap=sleep 600", user="sontsm").strip()
     held = slurm.run("sbatch", "--parsable", "--hold", *arguments, "--wrap=true", user="sontsm").strip()

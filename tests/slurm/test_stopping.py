@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -42,12 +43,15 @@ def stalled(slurm: PrivateSlurm) -> Iterator[PrivateSlurm]:
     slurm.resume_controller()
 
 
-def test_sigterm_lets_a_request_finish_and_refuses_the_next(bridge: Bridge, stalled: PrivateSlurm) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
+def test_a_signal_lets_a_request_finish_and_refuses_the_next(
+    bridge: Bridge, stalled: PrivateSlurm, number: signal.Signals
+) -> None:
     children = children_of(bridge.process.pid)
     with ThreadPoolExecutor(1) as client:
         waiting = client.submit(bridge.post, "/qaqc/run", QAQC_BODY)
         time.sleep(1)
-        bridge.process.send_signal(signal.SIGTERM)
+        bridge.process.send_signal(number)
         time.sleep(0.5)
         refused = bridge.post("/qaqc/run", QAQC_BODY)
         stalled.resume_controller()
@@ -93,8 +97,8 @@ def test_a_slurm_conf_that_cannot_be_used_is_one_line_at_the_start(
         timeout=60,
         check=False,
     )
-    assert done.returncode == 2
-    said = [line for line in done.stderr.splitlines() if line.startswith("slurm-bridge: ")]
+    assert done.returncode == 75
+    said = [line for line in done.stderr.splitlines() if line.startswith("tsm-bridge: ")]
     assert len(said) == 1
     assert words in said[0]
 
@@ -121,3 +125,31 @@ def test_ready_tells_of_a_slurm_conf_that_went_missing(
     finally:
         bridge.process.kill()
         bridge.process.wait()
+
+
+def test_a_supervisor_is_told_and_notices_when_it_hangs(shared_folder: Path, environment: dict[str, str]) -> None:
+    address = shared_folder / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+        supervisor.bind(str(address))
+        address.chmod(0o777)
+        supervisor.settimeout(20)
+        told = {"NOTIFY_SOCKET": str(address), "WATCHDOG_USEC": "30000000"}
+        bridge = start_bridge(shared_folder, {**environment, **told})
+        try:
+            assert [supervisor.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+            bridge.process.send_signal(signal.SIGSTOP)
+            with suppress(TimeoutError):
+                while supervisor.recv(100):
+                    supervisor.settimeout(5)
+            supervisor.settimeout(20)
+            bridge.process.send_signal(signal.SIGCONT)
+            assert supervisor.recv(100) == b"WATCHDOG=1"
+            bridge.process.send_signal(signal.SIGTERM)
+            while (state := supervisor.recv(100)) == b"WATCHDOG=1":
+                pass
+            assert state == b"STOPPING=1"
+            assert bridge.process.wait(10) == 0
+        finally:
+            bridge.process.kill()
+            bridge.process.wait()
+            address.unlink()

@@ -1,4 +1,4 @@
-"""The service behind nginx with TLS, as DEPLOY.md sets it up: deploy/nginx.conf and a unix socket."""
+"""The service behind nginx with TLS, as docs/deploy.md sets it up: deploy/nginx.conf and a unix socket."""
 
 import http.client
 import json

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from bridge.auth.controller_check import require_cluster_tokens
-from bridge.errors import SlurmRefusedError
-from bridge.settings import SettingsError
+from bridge.config.settings import SettingsError
+from bridge.core.errors import SlurmRefusedError
+from bridge.services import require_cluster_tokens
 from tests.contract.gateway import soon
 from tests.support.bridge_process import Bridge, running_bridge, service_environment
 from tests.support.identity_provider import AUDIENCE, BAD_TOKENS, ISSUER, provider_jwks, put_together, signed

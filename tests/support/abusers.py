@@ -1,19 +1,24 @@
 """Clients that mean no good, each in a process of its own so that they cost the measuring one nothing."""
 
+import json
 import multiprocessing
 import resource
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.synchronize import Event
 
-from tests.support.raw_http import connect, request
+from tests.support.raw_http import ask, connect, request
 
 IDLE_CONNECTIONS = 10_000
 SLOW_CONNECTIONS = 200
 START_SECONDS = 60.0
 DEAF_CONNECTIONS = 450
+UNREAD_CONNECTIONS = 1150
+UNREAD_LISTS = 800
+ABANDONED_WAITS = 256
 PAUSE_SECONDS = 0.02  # between two requests that are refused: they are to share two processors with everybody else
 HEADERS_OF_A_MIB = request("GET", "/health", {"X": "a" * 2**20})
 TEN_THOUSAND_HEADERS = request("GET", "/health", {f"X-{number}": "a" for number in range(10_000)})
@@ -84,7 +89,7 @@ def send_headers(port: int, is_under_way: Event) -> None:
 
 def be_deaf(port: int, is_under_way: Event) -> None:
     """Many requests at once on each of many connections, for long answers that are not read."""
-    requests = request("GET", "/docs", {"Host": "h"}) * 200
+    requests = request("GET", "/docs", {"Host": "localhost"}) * 200
     connections = [connect(port) for _ in range(DEAF_CONNECTIONS)]
     for connection in connections:
         with suppress(ConnectionError):
@@ -92,6 +97,62 @@ def be_deaf(port: int, is_under_way: Event) -> None:
     is_under_way.set()
     while connections:
         time.sleep(1)
+
+
+def read_nothing_as_on_ethernet(port: int, is_under_way: Event) -> None:
+    """Answers that all may have, unread on more connections than there are places, with segments as on Ethernet.
+
+    On loopback's own the kernel would take whole answers.
+    """
+    _keep_deaf(port, is_under_way, UNREAD_CONNECTIONS, request("GET", "/openapi.json", {"Host": "localhost"}))
+
+
+def read_no_list(port: int, is_under_way: Event) -> None:
+    """Lists of a thousand jobs, unread."""
+    _keep_deaf(port, is_under_way, UNREAD_LISTS, request("GET", "/jobs?limit=1000", {"Host": "localhost"}))
+
+
+def wait_and_leave(port: int, is_under_way: Event) -> None:
+    """Long polls that are given up, again and again."""
+    job_id = json.loads(ask(port, request("GET", "/jobs?kind=parse", {"Host": "localhost"})).body)["jobs"][0]["job_id"]
+    while True:
+        connections = [connect(port) for _ in range(ABANDONED_WAITS)]
+        for connection in connections:
+            with suppress(ConnectionError):
+                connection.sendall(request("GET", f"/jobs/{job_id}?wait=300", {"Host": "localhost"}))
+        time.sleep(1)
+        for connection in connections:
+            connection.close()
+        is_under_way.set()
+
+
+def _keep_deaf(port: int, is_under_way: Event, count: int, data: bytes) -> None:
+    connections = [_deaf(port, data) for _ in range(count)]
+    is_under_way.set()
+    while True:
+        for number, connection in enumerate(connections):
+            if _is_reset(connection):
+                connection.close()
+                connections[number] = _deaf(port, data)
+            time.sleep(PAUSE_SECONDS / 10)
+
+
+def _is_reset(connection: socket.socket) -> bool:
+    """Whether the service has closed it; what it sent before is left unread."""
+    watched = select.poll()
+    watched.register(connection, select.POLLRDHUP)
+    return bool(watched.poll(0))
+
+
+def _deaf(port: int, data: bytes) -> socket.socket:
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2304)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
+    connection.settimeout(START_SECONDS)
+    with suppress(OSError):
+        connection.connect(("127.0.0.1", port))
+        connection.sendall(data)
+    return connection
 
 
 def _repeat(port: int, is_under_way: Event, head: bytes, more: bytes) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from tests.support import slurm_installation
 from tests.support.ports import free_ports
 
 CLUSTER, ACCOUNT, USER = "tsm", "science", "sontsm"
@@ -23,6 +24,7 @@ def running_accounting(folder: Path) -> Iterator[dict[str, str]]:
     `USER` may charge `ACCOUNT`, and no other; QOS are `normal` only. `sacctmgr` changes that.
     Raises `RuntimeError` where a daemon does not start.
     """
+    slurm_installation.needs_plugin("accounting_storage_mysql")
     run = folder / "slurmdbd.run"  # slurmdbd's own /run, where it looks for MariaDB and serves its credentials
     for name in ("mysqld", "slurmdbd"):
         (run / name).mkdir(parents=True)

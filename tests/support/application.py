@@ -6,11 +6,14 @@ from typing import Any
 
 import falcon.testing
 
-from bridge.app import create_app
-from bridge.parts import Parts
-from bridge.settings import Settings
+from bridge.config.settings import Settings
+from bridge.http.app import create_app
+from bridge.jobs.status.look_interval import LookPace
+from bridge.services import Services, Tuning
 from tests.support.contract import Contract
 from tests.support.memory_gateway import MemoryGateway
+
+FAST = Tuning(pace=LookPace(min_seconds=0.02, idle_max_seconds=0.02))
 
 
 class CheckedClient(falcon.testing.TestClient):
@@ -30,11 +33,11 @@ class CheckedClient(falcon.testing.TestClient):
 
 
 @contextmanager
-def running_application(gateway: MemoryGateway, settings: Settings) -> Iterator[CheckedClient]:
-    """A client of it, as `bridge.server` puts it together."""
-    parts = Parts.of(settings, gateway, b"secret")
-    parts.board.start()
+def running_application(gateway: MemoryGateway, settings: Settings, tuning: Tuning = FAST) -> Iterator[CheckedClient]:
+    """A client of it, as `bridge.http.server.serve` puts it together."""
+    services = Services.of(settings, gateway, b"secret", tuning)
+    services.cache.start()
     try:
-        yield CheckedClient(create_app(settings, parts))
+        yield CheckedClient(create_app(settings, services))
     finally:
-        parts.board.close()
+        services.cache.close()

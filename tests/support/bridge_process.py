@@ -1,4 +1,4 @@
-"""The service as its users start it: `slurm-bridge serve` in a process of its own, and a client for it."""
+"""The service as its users start it: `tsm-bridge serve` in a process of its own, and a client for it."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 SERVICE_USER = "sontsm"
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
 
 
@@ -118,18 +118,23 @@ def _answer_to(request: urllib.request.Request) -> Answer:
 
 
 def start_bridge(
-    folder: Path, environment: Mapping[str, str], *arguments: str, port: int | None = None, program: str = "bridge"
+    folder: Path,
+    environment: Mapping[str, str],
+    *arguments: str,
+    port: int | None = None,
+    program: str = "bridge",
+    log: int | None = None,
 ) -> Bridge:
     """The service on `port` or a free one, as the user that jobs belong to, with nothing but `environment` around it.
 
-    With BRIDGE_SOCKET_PATH in there it listens on that, and has no `url`. Its log goes to `folder`. `program` is the
-    module to run: another one for a service that is changed for a test.
+    With BRIDGE_SOCKET_PATH in there it listens on that, and has no `url`. Its log goes to `folder`, or to `log`, a
+    descriptor. `program` is the module to run: another one for a service that is changed for a test.
     """
     socket_path = environment.get("BRIDGE_SOCKET_PATH")
     port = port or free_port()
     place = [] if socket_path else ["--port", str(port)]
     log_path = folder / "bridge.log"
-    with log_path.open("ab") as log:
+    with log_path.open("ab") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", program, "serve", *place, *arguments],
             cwd=ROOT,
@@ -137,8 +142,8 @@ def start_bridge(
             user=SERVICE_USER,
             group=SERVICE_USER,
             extra_groups=[],
-            stdout=log,
-            stderr=log,
+            stdout=file,
+            stderr=file if log is None else log,
         )
     bridge = Bridge("" if socket_path else f"http://127.0.0.1:{port}", process, log_path)
     _wait_until_healthy(bridge, Path(socket_path) if socket_path else port)

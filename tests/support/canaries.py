@@ -18,7 +18,6 @@ class Canaries:
     """One of each secret that the service sees. Around each stands what has to be quoted in URIs and in JSON."""
 
     target_password: str = field(default_factory=_token)
-    target_option: str = field(default_factory=_token)
     source_password: str = field(default_factory=_token)
     source_signature: str = field(default_factory=_token)
     mqtt_password: str = field(default_factory=_token)
@@ -31,7 +30,7 @@ class Canaries:
         """For `POST /extractor/run`."""
         return {
             **PARSE_BODY,
-            "target": f"postgresql://user:p%2F{self.target_password}%22'@db.example/d?sslpassword={self.target_option}",
+            "target": f"postgresql://user:p%2F{self.target_password}%22'@db.example/d",
             "source": f"https://me:p%40{self.source_password}@store.example/f?X-Signature={self.source_signature}%3D",
         }
 

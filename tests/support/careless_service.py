@@ -4,26 +4,28 @@ import shlex
 import sys
 from typing import Any
 
-from bridge import masking
-from bridge.cli import main
-from bridge.descriptors import JobFactory
-from bridge.middleware import RequestLog
+from msgspec.structs import replace
+
+from bridge.cli.main import main
+from bridge.http.middleware.request_log import RequestLog
+from bridge.jobs.output import masking
+from bridge.jobs.requests.factory import JobFactory
 
 
 def _take_precautions_out() -> None:
     describe = JobFactory.describe
     log_answer = RequestLog.process_response
 
-    def describe_carelessly(factory: JobFactory, request: Any, comment: Any) -> Any:
-        job = describe(factory, request, comment)
+    def describe_carelessly(factory: JobFactory, request: Any, *identity: Any) -> Any:
+        job, metadata = describe(factory, request, *identity)
         command = f"sh -c 'sleep 30; :' {shlex.quote(request.target)} &\n"
-        return job._replace(
+        careless = replace(
+            job,
             name=f"parse {request.target}",
-            script=job.script.replace("exec ", f"{command}exec ", 1),
+            script=job.script.replace("exec ", f"{command}exec ", 1).replace("    keep_secrets_in(", "    print("),
             environment={**job.environment, "SLURM_UMASK": "0022"},
-            stdout_path=job.stdout_path.replace("%x", "parse"),
-            stderr_path=job.stderr_path.replace("%x", "parse"),
         )
+        return careless, metadata
 
     def log_carelessly(log: RequestLog, request: Any, *arguments: Any) -> None:
         request.path += str(request.headers)

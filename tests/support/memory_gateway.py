@@ -1,13 +1,24 @@
 """A gateway without Slurm, for unit tests. It passes the same contract as the real one: `tests/contract/`."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from bridge.deadline import Deadline
-from bridge.explanations import FINISHED_STATES
+from msgspec.structs import replace
+
+from bridge.core.deadline import Deadline
+from bridge.slurm.comments import own_text
 from bridge.slurm.errors import accounting_error, outcome_unknown, reading_error, submission_error
 from bridge.slurm.gateway import WorkerCount
-from bridge.slurm.messages import ControllerFacts, ControllerPing, JobDescriptor, JobSnapshot, QueueChange
+from bridge.slurm.messages import (
+    Cancel,
+    ControllerFacts,
+    ControllerPing,
+    FollowedJob,
+    JobDescriptor,
+    JobSnapshot,
+    QueueChange,
+)
+from bridge.slurm.states import FINISHED_STATES
 
 PARTITION = "normal"
 INVALID_PARTITION = (2000, "Invalid partition name specified")
@@ -22,9 +33,11 @@ class MemoryGateway:
     def __init__(self, *, has_accounting: bool = False) -> None:
         self.descriptors: dict[str, JobDescriptor] = {}
         self._snapshots: dict[str, JobSnapshot] = {}
+        self.released: set[str] = set()  # ids of the jobs that were let begin
         self._told: dict[str, JobSnapshot] | None = None
         self.is_paused = False
         self.is_dead = False
+        self.backups: dict[str, bool] = {}  # other controllers by host, and whether each answers
         self.good_tokens: set[str] = set()
         self.token_checks = 0  # how often it has been asked
         self.has_accounting = has_accounting
@@ -38,7 +51,7 @@ class MemoryGateway:
             raise submission_error(*CONNECT_FAILURE)
         if descriptor.partition not in (None, PARTITION):
             raise submission_error(*INVALID_PARTITION)
-        job_id = str(len(self.descriptors) + 1)
+        job_id = str(max(map(int, self.descriptors), default=0) + 1)
         self.descriptors[job_id] = descriptor
         self._snapshots[job_id] = _pending(job_id, descriptor)
         if self.is_paused:
@@ -51,22 +64,37 @@ class MemoryGateway:
         self._read(deadline)
         return self._snapshots.get(job_id)
 
-    def queue(self, deadline: Deadline) -> QueueChange:
+    def queue(self, deadline: Deadline, followed: Sequence[FollowedJob] = ()) -> QueueChange:
         """See `Gateway`."""
         self._read(deadline)
-        told, self._told = self._told, dict(self._snapshots)
+        ids = {job.job_id for job in followed}
+        shown = {
+            job_id: replace(job, comment=own_text(job.comment))
+            for job_id, job in self._snapshots.items()
+            if own_text(job.comment) or job_id in ids
+        }
+        told, self._told = self._told, shown
         if told is None:
             return QueueChange(is_full=True, jobs=tuple(self._told.values()), gone=())
         changed = tuple(job for job_id, job in self._told.items() if told.get(job_id) != job)
         return QueueChange(is_full=False, jobs=changed, gone=tuple(told.keys() - self._told.keys()))
 
-    def cancel(self, job_id: str, deadline: Deadline) -> bool:
+    def cancel(self, request: Cancel, deadline: Deadline) -> bool:
         """See `Gateway`."""
-        job = self.find(job_id, deadline)
+        job = self.find(request.job_id, deadline)
         if job is None or job.state in FINISHED_STATES:
             return False
-        self.put(job_id, {"state": "CANCELLED", "end_time": int(time.time())})
+        if job.comment != request.comment and job.submit_time != request.submit_time:
+            return False
+        if request.only_waiting and job.state != "PENDING":
+            return False
+        self.put(request.job_id, {"state": "CANCELLED", "end_time": int(time.time())})
         return True
+
+    def release(self, job_id: str, deadline: Deadline) -> None:
+        """See `Gateway`."""
+        self._read(deadline)
+        self.released.add(job_id)
 
     def controller(self, deadline: Deadline) -> ControllerFacts:
         """See `Gateway`."""
@@ -77,8 +105,10 @@ class MemoryGateway:
 
     def ping(self, deadline: Deadline) -> tuple[ControllerPing, ...]:
         """See `Gateway`."""
-        self._read(deadline)
-        return (ControllerPing("memory", is_responding=True),)
+        if self.is_paused:
+            self._read(deadline)
+        primary = ControllerPing("memory", is_responding=not self.is_dead)
+        return (primary, *(ControllerPing(host, is_responding=is_well) for host, is_well in self.backups.items()))
 
     def find_past(self, job_id: str, deadline: Deadline) -> JobSnapshot | None:
         """See `Gateway`."""
@@ -89,7 +119,7 @@ class MemoryGateway:
         if not self.ping_accounting(deadline):
             return ()
         return tuple(
-            job._replace(state_reason=None)  # which accounting does not keep
+            replace(job, state_reason=None)  # which accounting does not keep
             for job in {**self._forgotten, **self._snapshots}.values()
             if job.state in FINISHED_STATES and job.end_time is not None and since <= job.end_time <= until
         )
@@ -108,21 +138,36 @@ class MemoryGateway:
 
     def workers(self) -> WorkerCount:
         """See `Gateway`."""
-        return WorkerCount(wanted=1, alive=1, failure=None)
+        return WorkerCount(wanted=1, alive=1, failure=None, restarts={"submissions": 0})
 
     def crash(self) -> None:
         """Start again without the jobs, as a controller that had saved none of them."""
         self._snapshots.clear()
-        self._booted_at = int(time.time()) + 1
+        self.restart()
+
+    def restart(self) -> None:
+        """Start again with the jobs that there are."""
+        self._booted_at = max(int(time.time()), self._booted_at + 1)
+
+    def lose(self, job_id: str) -> None:
+        """Forget a job that was not saved; its id comes again. Accounting remembers it if it has ended."""
+        job = self._snapshots.pop(job_id)
+        del self.descriptors[job_id]
+        self.released.discard(job_id)
+        if job.state in FINISHED_STATES:
+            self._forgotten[job_id] = job
 
     def forget(self, job_id: str) -> None:
         """The controller forgets a job that has ended; accounting, where there is one, does not."""
         self._forgotten[job_id] = self._snapshots.pop(job_id)
 
+    def tell_all_again(self) -> None:
+        """Tell the whole queue with the next look, as a new worker does."""
+        self._told = None
+
     def put(self, job_id: str, changes: Mapping[str, object]) -> None:
         """Change how a job stands, as Slurm would."""
-        fields = self._snapshots[job_id]._asdict()
-        self._snapshots[job_id] = JobSnapshot(**{**fields, **changes})
+        self._snapshots[job_id] = replace(self._snapshots[job_id], **changes)
 
     def _read(self, deadline: Deadline) -> None:
         if self.is_dead:

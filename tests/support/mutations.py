@@ -55,7 +55,7 @@ class RawRequest:
     def wire(self) -> bytes:
         """Its bytes, with the length that the body has."""
         length = {"Content-Length": str(len(self.body))} if self.body else {}
-        lines = [f"{self.method} {self.path} HTTP/1.1", "Host: bridge.example"]
+        lines = [f"{self.method} {self.path} HTTP/1.1", "Host: 127.0.0.1"]
         lines += [f"{name}: {value}" for name, value in {**self.headers, **length}.items()]
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support import slurm_installation
 from tests.support.ports import free_ports
 
 SLURM_CONF = Path(__file__).resolve().parents[2] / "slurm.conf"
@@ -84,6 +85,7 @@ class PrivateSlurm:
         Raises:
             PrivateSlurmError: a daemon ended, or the nodes were not idle in time; with its last log lines.
         """
+        slurm_installation.needs_plugin("auth_slurm", "auth_jwt")
         _require_enterable(self.folder)
         self._write_files()
         try:
@@ -137,6 +139,13 @@ class PrivateSlurm:
         daemon.kill()
         daemon.wait()
 
+    def restart_controller(self) -> None:
+        """End slurmctld in order, so that it saves its queue, and start it again."""
+        daemon = self._daemons.pop("slurmctld")
+        daemon.terminate()
+        daemon.wait(STOP_SECONDS)
+        self.start_controller()
+
     def start_node(self, number: int) -> None:
         """Start the slurmd of node n`number`."""
         self._start_daemon(f"n{number}", "slurmd", "-D", "-N", f"n{number}")
@@ -173,6 +182,11 @@ class PrivateSlurm:
             raise PrivateSlurmError(f"{' '.join(argv)}: no answer within {COMMAND_SECONDS:g} s") from None
         return done.stdout
 
+    def rpc_count(self) -> int:
+        """How many requests of any kind the controller has handled since `sdiag --reset`."""
+        by_type, _, _ = self.run("sdiag", "--all").partition("Remote Procedure Call statistics by user")
+        return sum(map(int, re.findall(r"count:(\d+)", by_type)))
+
     def _write_files(self) -> None:
         for name in ("state", *(f"n{number}" for number in range(1, self._nodes + 1))):
             (self.folder / name).mkdir(exist_ok=True)
@@ -194,13 +208,18 @@ class PrivateSlurm:
             "AuthAltParameters": f"jwt_key={self.folder}/jwt.key",
             "StateSaveLocation": f"{self.folder}/state",
             "SlurmdSpoolDir": f"{self.folder}/%n",
-            "SlurmctldPidFile": f"{self.folder}/slurmctld.pid",
+            "SlurmctldPidFile": "/run/slurmctld.pid",
             "SlurmdPidFile": f"{self.folder}/%n.pid",
             **self._overrides,
         }
         self.conf_path.write_text(_changed(SLURM_CONF.read_text(), parameters, self._partitions))
 
     def _start_daemon(self, name: str, *argv: str) -> None:
+        self._launch(name, *argv)
+        self._wait(lambda: None if self._socket_of(name).exists() else "no socket", f"{name} does not start")
+        self._link_credential_socket()
+
+    def _launch(self, name: str, *argv: str) -> None:
         # auth/slurm hands out credentials on a socket in /run, whose path is fixed for slurmctld and slurmd: two
         # Slurms would take it from each other. So each daemon has a /run of its own.
         run = self.folder / f"{name}.run"
@@ -208,15 +227,17 @@ class PrivateSlurm:
         self._socket_of(name).unlink(missing_ok=True)
         with (self.folder / f"{name}.log").open("ab") as log:
             self._daemons[name] = subprocess.Popen(
-                ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /run && exec "$@"', run, *argv],
+                ["unshare", "--mount", "--uts", "sh", "-c", f'{self._entry(name)} exec "$@"', run, *argv],
                 env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "SLURM_CONF": str(self.conf_path)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._wait(lambda: None if self._socket_of(name).exists() else "no socket", f"{name} does not start")
-        self._link_credential_socket()
+
+    def _entry(self, _name: str) -> str:
+        """What a shell does in a daemon's own namespaces, with its /run as `$0`, before the daemon starts."""
+        return 'mount --bind "$0" /run &&'
 
     def _link_credential_socket(self) -> None:
         """Let the clients' socket be the one of a daemon that runs: a node's, as on a cluster, or else slurmctld's."""

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from bridge.slurm.gateway import SlurmGateway
+from bridge.slurm.client.slurm_gateway import SlurmGateway
 from tests.support.private_slurm import PrivateSlurm
 
 

@@ -1,4 +1,4 @@
-"""The README's table of settings, made from the settings themselves: `python -m tests.support.settings_table`."""
+"""The operators' table of settings, made from the settings themselves: `python -m tests.support.settings_table`."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from bridge.settings import KINDS, PREFIX, TABLES, KindSettings, Settings
+from bridge.config.kinds import KindSettings
+from bridge.config.settings import KIND_TABLES, PREFIX, TABLES, Settings
 from tests.support.samples import of_each_kind
 
 
@@ -30,7 +31,7 @@ def _rows(model: type[BaseModel], table: str = "") -> Iterator[str]:
 
 def _names(model: type[BaseModel], name: str, field: FieldInfo, table: str) -> tuple[str, str]:
     if model is KindSettings:
-        return "`, `".join(f"{kind}.{name}" for kind in KINDS), "`, `".join(of_each_kind(name, ""))
+        return "`, `".join(f"{kind}.{name}" for kind in KIND_TABLES), "`, `".join(of_each_kind(name, ""))
     if table:
         return f"{table}.{name}", f"{PREFIX}{table}__{name}".upper()
     return name, name.upper() if field.validation_alias else PREFIX + name.upper()

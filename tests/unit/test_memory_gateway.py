@@ -2,9 +2,9 @@
 
 import pytest
 
-from bridge.errors import AccountingUnreachableError, ControllerUnreachableError
+from bridge.core.errors import AccountingUnreachableError, ControllerUnreachableError
 from bridge.slurm.gateway import Gateway
-from tests.contract.gateway import GatewayContract, soon
+from tests.contract.gateway import GatewayContract, cancellation, soon
 from tests.support.memory_gateway import MemoryGateway
 from tests.support.samples import OUTPUT_FOLDER, descriptor
 
@@ -24,6 +24,9 @@ class MemoryCluster:
 
     def kill(self) -> None:
         self._memory.is_dead = True
+
+    def let_start(self, job_id: str) -> None:
+        self._memory.put(job_id, {"state": "RUNNING"})
 
     def token(self) -> str:
         self._memory.good_tokens.add("a.b.c")
@@ -49,7 +52,7 @@ def test_accounting_remembers_what_the_controller_forgets() -> None:
     gateway = MemoryGateway(has_accounting=True)
     job_id = gateway.submit(descriptor(OUTPUT_FOLDER), soon())
     assert gateway.find_past(job_id, soon()) is None
-    gateway.cancel(job_id, soon())
+    gateway.cancel(cancellation(gateway, job_id), soon())
     gateway.forget(job_id)
     assert gateway.find(job_id, soon()) is None
     job = gateway.find_past(job_id, soon())

@@ -27,16 +27,7 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return zipfile.ZipFile(wheel).namelist()
 
 
-@pytest.mark.parametrize("name", ["parse.sh.j2", "qaqc.sh.j2", "launch.py"])
-def test_the_job_scripts_are_in_it(wheel_names: list[str], name: str) -> None:
-    assert f"bridge/jobscripts/{name}" in wheel_names
-
-
-def test_every_module_is_in_it(wheel_names: list[str]) -> None:
-    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "bridge").rglob("*.py")}
-    assert modules <= set(wheel_names)
-
-
-@pytest.mark.parametrize("name", ["page.html.j2", "style.css.j2"])
-def test_the_page_of_the_specification_is_in_it(wheel_names: list[str], name: str) -> None:
-    assert f"bridge/openapi/{name}" in wheel_names
+def test_every_file_of_the_packages_is_in_it(wheel_names: list[str]) -> None:
+    files = {path for name in ("bridge", "jobscripts") for path in (ROOT / name).rglob("*") if path.is_file()}
+    expected = {str(path.relative_to(ROOT)) for path in files if "__pycache__" not in path.parts}
+    assert expected == {name for name in wheel_names if ".dist-info/" not in name}

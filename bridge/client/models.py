@@ -1,0 +1,104 @@
+"""What the bridge answers, as typed records: those members of its JSON documents that its clients work with.
+
+`GET /openapi.json` describes every member. A member that is not known here is ignored: a newer bridge may send more.
+"""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+Stream = Literal["stdout", "stderr"]
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that was submitted, now or by an earlier request with the same key."""
+
+    job_id: str
+    kind: str
+    thing_uuid: UUID
+    state: str
+    request_id: str
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """How a job stands. Times are in UTC; what is not known yet is `None`."""
+
+    job_id: str
+    kind: str
+    thing_uuid: UUID
+    request_id: str
+    state: str  # Slurm's word
+    state_reason: str | None
+    finished: bool
+    succeeded: bool
+    exit_code: int | None
+    signal: int | None
+    submit_time: datetime | None
+    start_time: datetime | None
+    end_time: datetime | None
+    queue_seconds: float | None
+    run_seconds: float | None
+    nodes: str | None
+    partition: str | None
+    restarts: int
+    explanation: str  # why it waits, or why it ended as it did, in one sentence
+    source: str  # who says so: controller, accounting or memory
+    as_of: datetime
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether Slurm has forgotten the job and its end was not seen: there will be no more news of it."""
+        return self.source == "memory" and not self.finished
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it will not change any more."""
+        return self.finished or self.is_lost
+
+
+class JobPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of a list, the newest job first."""
+
+    jobs: tuple[Job, ...]
+    next_cursor: str | None  # of the next page; `None`: there are no more
+    missing: str | None  # what could not be looked into, and why
+
+
+class FieldFault(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing wrong with a request."""
+
+    field: str
+    message: str
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """Why the bridge did not do what it was asked (RFC 9457)."""
+
+    type: str  # `urn:tsm-slurm-bridge:…`
+    title: str
+    status: int
+    detail: str
+    request_id: str = ""
+    retryable: bool = False
+    errors: tuple[FieldFault, ...] = ()
+
+    def __str__(self) -> str:
+        faults = "".join(f" `{fault.field}` {fault.message}." for fault in self.errors)
+        return f"{self.title}: {self.detail}{faults}"
+
+
+class JobQueryResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer for one of many ids: `job`, or the `problem` with it."""
+
+    job_id: str
+    status: int
+    job: Job | None = None
+    problem: Problem | None = None
+
+
+class JobQueryResults(msgspec.Struct, frozen=True, kw_only=True):
+    """The answers for many ids, in the order asked."""
+
+    results: tuple[JobQueryResult, ...]

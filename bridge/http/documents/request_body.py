@@ -1,0 +1,72 @@
+"""Reading a JSON body into its model, and saying what is wrong with it."""
+
+from functools import lru_cache
+from typing import TypeVar
+
+import falcon
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from bridge.core.errors import FieldError, InvalidRequestError, MalformedJsonError, UnsupportedMediaTypeError
+from bridge.jobs.requests.fields import PARSER_PATTERN, RequestRules
+
+ERRORS_MAX = 100  # in one answer
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_json_body(request: falcon.Request) -> bytes:
+    """The bytes of a body that is declared as JSON in UTF-8. The server has refused bodies above the limit before.
+
+    Raises `UnsupportedMediaTypeError` where it is declared otherwise.
+    """
+    if not _is_json(request.content_type or ""):
+        raise UnsupportedMediaTypeError("Send the body as `Content-Type: application/json`, in UTF-8.")
+    if request.get_header("Content-Encoding", default="identity").lower() != "identity":
+        raise UnsupportedMediaTypeError("Send the body without a `Content-Encoding`.")
+    body: bytes = request.stream.read(request.content_length or 0)  # waitress has all of it
+    return body
+
+
+@lru_cache(maxsize=64)
+def _is_json(content_type: str) -> bool:
+    media_type, parameters = falcon.parse_header(content_type)
+    return media_type.lower() == "application/json" and parameters.get("charset", "utf-8").lower() in ("utf-8", "utf8")
+
+
+def refuse_query(request: falcon.Request) -> None:
+    """Raise `InvalidRequestError` where the address has a query string, on a route that knows none."""
+    if request.params:
+        raise InvalidRequestError(
+            [FieldError(name[:100], "is not a parameter of this route") for name in request.params]
+        )
+
+
+def read_request(model: type[M], body: bytes, rules: RequestRules | None = None) -> M:
+    """The request in `body`; `rules` for those whose model has fields that they are about.
+
+    Raises `MalformedJsonError` where it is not a JSON object in UTF-8, `InvalidRequestError` with every field at fault.
+    """
+    try:
+        return model.model_validate_json(body, context={"rules": rules})
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+    if any(detail["type"] == "json_invalid" or not detail["loc"] for detail in details):
+        raise MalformedJsonError("The body must be one JSON object in UTF-8.")
+    raise InvalidRequestError([field_error(detail) for detail in details[:ERRORS_MAX]])
+
+
+_MESSAGES = {
+    "missing": "is required",
+    "extra_forbidden": "is not a field of this request",
+    "string_type": "must be a string",
+    "string_pattern_mismatch": f"must match {PARSER_PATTERN}",
+    "uuid_type": "must be a string that holds a UUID (RFC 4122)",
+}
+
+
+def field_error(detail: ErrorDetails) -> FieldError:
+    """What pydantic found wrong, in our words where its own are for programmers."""
+    field = ".".join(str(part) for part in detail["loc"])
+    message = _MESSAGES.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
+    return FieldError(field[:100], message)

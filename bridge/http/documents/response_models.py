@@ -1,0 +1,191 @@
+"""The JSON that clients get: one TypedDict a document, with the meaning of every member.
+
+mypy compares what the answers are built from with these, and `bridge.http.openapi` makes their schemas of them.
+Nothing is checked at run time.
+"""
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic's dependency: of typing's own it reads nothing before Python 3.12
+
+from bridge.core.text import anchored
+from bridge.jobs.status.job_view import Origin
+from bridge.slurm.job_ids import CURSOR, JOB_ID
+
+
+def _member(description: str, example: Any, **rules: Any) -> Any:
+    """What a member means, an example, and further words of JSON Schema."""
+    return Field(description=description, examples=[example], json_schema_extra=rules)
+
+
+JobId = Annotated[
+    str, _member("Slurm's job id; an element of an array has one like `20_3`", "17", pattern=anchored(JOB_ID))
+]
+KindName = Annotated[str, _member("What sort of job it is", "parse")]
+ThingId = Annotated[
+    str, _member("For which thing", "ce2b4fb6-d9de-11eb-a236-125e5a40a845", format="uuid", maxLength=36)
+]
+RequestId = Annotated[str, _member("Id of the HTTP request", "abc94a085b7e4362a5a2dc4b0235a71b", minLength=1)]
+StateName = Annotated[str, _member("Slurm's own word for how the job stands", "COMPLETED", minLength=1)]
+Href = Annotated[str, _member("Address of the job", "/jobs/17", format="uri-reference")]
+Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Seconds = Annotated[int, Field(ge=0)]
+
+
+class SubmissionDocument(TypedDict):
+    """What became of a submission. `code`, `err` and `out` are what older clients read."""
+
+    job_id: JobId
+    state: StateName
+    kind: KindName
+    thing_uuid: ThingId
+    request_id: Annotated[str, _member("Id of the request that made the job", "abc94a085b7e4362a5a2dc4b0235a71b")]
+    href: Href
+    code: Literal[0]
+    err: Literal[""]
+    out: Annotated[str, _member("For people and object tags", "Submitted batch job 17", maxLength=256)]
+
+
+class JobFields(TypedDict):
+    """A job, without who says so."""
+
+    job_id: JobId
+    kind: KindName
+    thing_uuid: ThingId
+    request_id: Annotated[str, _member("Id of the request that made the job", "abc94a085b7e4362a5a2dc4b0235a71b")]
+    state: StateName
+    state_reason: Annotated[str | None, _member("Slurm's reason for the state", "Resources")]
+    finished: Annotated[bool, _member("Whether it has ended", True)]
+    succeeded: Annotated[bool, _member("Whether it has ended well", True)]
+    exit_code: Annotated[
+        int | None, _member("How its process ended; `null` before, and where `signal` or nothing says it", 0)
+    ]
+    signal: Annotated[int | None, _member("The signal that ended its process", None)]
+    submit_time: Annotated[Moment | None, _member("RFC 3339, in UTC", "2026-11-24T00:59:01Z")]
+    start_time: Annotated[Moment | None, _member("`null` until it has started", "2026-11-24T00:59:01Z")]
+    end_time: Annotated[Moment | None, _member("`null` until it has ended", "2026-11-24T00:59:03Z")]
+    queue_seconds: Annotated[Seconds | None, _member("How long it waited", 0)]
+    run_seconds: Annotated[Seconds | None, _member("How long it ran", 2)]
+    nodes: Annotated[str | None, _member("Where it runs or ran", "n1")]
+    partition: Annotated[str | None, _member("Its partition", "normal")]
+    restarts: Annotated[int, _member("How often Slurm started it again", 0, minimum=0)]
+    explanation: Annotated[
+        str, _member("Why it waits, or why it ended as it did, in one sentence", "finished normally", minLength=1)
+    ]
+    href: Href
+    stdout_href: Annotated[str, _member("What it printed", "/jobs/17/stdout", format="uri-reference")]
+    stderr_href: Annotated[str, _member("What it printed to standard error", "/jobs/17/stderr", format="uri-reference")]
+
+
+AsOf = Annotated[Moment, _member("When it stood like this", "2026-11-24T00:59:07.113Z")]
+
+
+class JobDocument(JobFields):
+    """How a job stands."""
+
+    source: Annotated[
+        Origin,
+        _member("Who says so; `memory`: it has ended and the controller has forgotten it", Origin.CONTROLLER.value),
+    ]
+    as_of: AsOf
+
+
+class JobListDocument(TypedDict):
+    """A page of a list, the newest job first."""
+
+    jobs: list[JobDocument]
+    next_cursor: Annotated[
+        str | None,
+        _member("`cursor` of the next page; `null`: there are no more", "1764396000.17", pattern=anchored(CURSOR)),
+    ]
+    missing: Annotated[str | None, _member("What could not be looked into, and why", None)]
+    as_of: AsOf
+
+
+class FieldErrorDocument(TypedDict):
+    """One thing wrong with what a client sent."""
+
+    field: Annotated[str, _member("Its path", "thing_uuid")]
+    message: Annotated[str, _member("What is expected; never repeats the value", "is required", minLength=1)]
+
+
+class ProblemDocument(TypedDict):
+    """A fault (RFC 9457). `code`, `err` and `out` are what older clients read."""
+
+    type: Annotated[str, _member("Names the sort of fault", "urn:tsm-slurm-bridge:not-found", format="uri")]
+    title: Annotated[str, _member("The same in words", "Not found")]
+    status: Annotated[int, _member("The HTTP status", 404)]
+    detail: Annotated[str, _member("What happened and what to do", "There is nothing at this address.", minLength=1)]
+    instance: Annotated[str, _member("The path that was asked for", "/jobs/17")]
+    request_id: RequestId
+    retryable: Annotated[bool, _member("Whether sending the same request again can help", False)]
+    code: Annotated[int, _member("Slurm's own error number, or 1", 1)]
+    err: Annotated[str, _member("Slurm's own words, or `detail`", "There is nothing at this address.")]
+    out: Literal[""]
+    errors: NotRequired[Annotated[list[FieldErrorDocument], Field(description="Every field at fault", min_length=1)]]
+    idempotency_key: NotRequired[
+        Annotated[
+            str | None,
+            _member("Send the request again with this as `Idempotency-Key`", "27d5c35325ff4658bc06d513f53d4b11"),
+        ]
+    ]
+
+
+class FoundDocument(TypedDict):
+    """The answer for an id that a job has."""
+
+    job_id: JobId
+    status: Literal[200]
+    job: JobDocument
+
+
+class NotFoundDocument(TypedDict):
+    """The answer for an id that no job has, or where that could not be asked."""
+
+    job_id: Annotated[str, _member("The text that was asked for", "99")]
+    status: Annotated[int, _member("The status of the problem", 404, minimum=400, maximum=599)]
+    problem: ProblemDocument
+
+
+class QueryDocument(TypedDict):
+    """An answer for each id, in the order asked."""
+
+    results: list[FoundDocument | NotFoundDocument]
+
+
+class HealthDocument(TypedDict):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class CheckDocument(TypedDict):
+    """How one dependency stands."""
+
+    ok: bool
+    detail: Annotated[str, _member("In words", "answers", minLength=1)]
+
+
+CheckName = Literal["controller", "failover", "accounting", "workers", "board"]
+Checks = dict[CheckName, CheckDocument]
+
+
+class ReadyDocument(TypedDict):
+    """Whether the service can do its work; `degraded`: without accounting, or without a backup controller."""
+
+    status: Literal["ready", "degraded", "not ready"]
+    checks: Annotated[
+        Checks, Field(description="One entry a dependency; `failover`, `accounting` where the cluster has them")
+    ]
+
+
+class SpecificationDocument(TypedDict):
+    """An OpenAPI 3.1 document."""
+
+    openapi: Literal["3.1.0"]
+    info: dict[str, Any]
+    servers: list[dict[str, Any]]
+    security: list[dict[str, Any]]
+    paths: dict[str, dict[str, Any]]
+    components: dict[str, dict[str, Any]]

@@ -1,0 +1,188 @@
+"""Examples of answers. The frame of a problem is made as the service makes it; the texts are written here."""
+
+from bridge.core.errors import (
+    AccountingUnreachableError,
+    AlreadyFinishedError,
+    BodyTooLargeError,
+    BridgeError,
+    ControllerUnreachableError,
+    FieldError,
+    ForbiddenError,
+    HeadTooLargeError,
+    IdempotencyMismatchError,
+    IdentityProviderUnreachableError,
+    InternalError,
+    InvalidRequestError,
+    MalformedJsonError,
+    MalformedRequestError,
+    MethodNotAllowedError,
+    NotFoundError,
+    OutcomeUnknownError,
+    OverloadedError,
+    RangeNotSatisfiableError,
+    RequestTimeoutError,
+    SlurmRefusedError,
+    TokensUnreadableError,
+    TooManyRequestsError,
+    UnauthenticatedError,
+    UnsupportedMediaTypeError,
+)
+from bridge.http.documents.problems import problem_document
+from bridge.http.documents.response_models import (
+    HealthDocument,
+    JobDocument,
+    JobListDocument,
+    ProblemDocument,
+    QueryDocument,
+    ReadyDocument,
+    SubmissionDocument,
+)
+from bridge.jobs.status.job_view import Origin
+
+THING = "ce2b4fb6-d9de-11eb-a236-125e5a40a845"
+REQUEST_ID = "abc94a085b7e4362a5a2dc4b0235a71b"
+KEY = "27d5c35325ff4658bc06d513f53d4b11"
+
+SUBMISSION: SubmissionDocument = {
+    "job_id": "17",
+    "state": "PENDING",
+    "kind": "parse",
+    "thing_uuid": THING,
+    "request_id": REQUEST_ID,
+    "href": "/jobs/17",
+    "code": 0,
+    "err": "",
+    "out": "Submitted batch job 17",
+}
+
+JOB: JobDocument = {
+    "job_id": "17",
+    "kind": "parse",
+    "thing_uuid": THING,
+    "request_id": REQUEST_ID,
+    "state": "COMPLETED",
+    "state_reason": None,
+    "finished": True,
+    "succeeded": True,
+    "exit_code": 0,
+    "signal": None,
+    "submit_time": "2026-11-24T00:59:01Z",
+    "start_time": "2026-11-24T00:59:01Z",
+    "end_time": "2026-11-24T00:59:03Z",
+    "queue_seconds": 0,
+    "run_seconds": 2,
+    "nodes": "n1",
+    "partition": "normal",
+    "restarts": 0,
+    "explanation": "finished normally",
+    "href": "/jobs/17",
+    "stdout_href": "/jobs/17/stdout",
+    "stderr_href": "/jobs/17/stderr",
+    "source": Origin.CONTROLLER,
+    "as_of": "2026-11-24T00:59:07.113Z",
+}
+
+RUNNING_JOB: JobDocument = {
+    **JOB,
+    "state": "RUNNING",
+    "finished": False,
+    "succeeded": False,
+    "exit_code": None,
+    "end_time": None,
+    "run_seconds": None,
+    "explanation": "is running",
+}
+
+ERRORS: dict[type[BridgeError], BridgeError] = {
+    type(error): error
+    for error in (
+        MalformedRequestError("This is not HTTP that the service reads: Bad Request."),
+        MalformedJsonError("The body must be one JSON object in UTF-8."),
+        UnauthenticatedError("Send a token as `Authorization: Bearer TOKEN`.", is_token_bad=False),
+        ForbiddenError("dispatcher lacks the scope `cancel`: the operator can grant it.", "cancel"),
+        NotFoundError("Slurm knows no job of this service with this id, or has forgotten it (MinJobAge)."),
+        MethodNotAllowedError("This address does not take this method; `Allow` names those it takes."),
+        RequestTimeoutError("The request was not complete within 20 s. Send it again."),
+        AlreadyFinishedError("The job has ended, or is not known to Slurm any more: nothing to cancel."),
+        BodyTooLargeError("The body may have 65536 bytes."),
+        UnsupportedMediaTypeError("Send the body as `Content-Type: application/json`, in UTF-8."),
+        RangeNotSatisfiableError(2048),
+        InvalidRequestError([FieldError("thing_uuid", "is required")]),
+        IdempotencyMismatchError("This Idempotency-Key was used for another request. Use a new key for a new request."),
+        TooManyRequestsError("You may send 2000 requests a second. Send this one again in the next."),
+        HeadTooLargeError("Address and headers may have 16384 bytes together."),
+        InternalError("This is a bug in the bridge; the log holds its cause under this request id."),
+        SlurmRefusedError(
+            "Slurm refused the job: Invalid account. "
+            "The operator's settings for this kind of job do not fit the cluster.",
+            slurm_code=2045,
+            slurm_message="Invalid account",
+        ),
+        ControllerUnreachableError(
+            "Slurm could not be reached (Unable to contact slurm controller); nothing was submitted. "
+            "Send the request again later.",
+            slurm_code=1800,
+            slurm_message="Unable to contact slurm controller",
+        ),
+        AccountingUnreachableError(
+            "Slurm's accounting could not be asked: Unable to connect to database. Ask again later.",
+            slurm_code=7000,
+            slurm_message="Unable to connect to database",
+        ),
+        IdentityProviderUnreachableError(
+            "The identity provider's keys cannot be fetched, so the token cannot be checked. Try again later."
+        ),
+        TokensUnreadableError(
+            "No token can be checked now: the operator has to correct the token file. Send the request again later."
+        ),
+        OutcomeUnknownError(
+            "Slurm did not answer in time. Slurm may have the job, or make it later. Send the request again with the "
+            "header `Idempotency-Key` set to `idempotency_key` of this answer: it gets the same job."
+        ).with_key(KEY),
+        OverloadedError("96 requests already wait for Slurm. Send this one again."),
+    )
+}
+
+
+def problem_example(error: type[BridgeError], path: str) -> ProblemDocument:
+    """What the service answers to such a fault at `path`."""
+    return problem_document(ERRORS[error], path, REQUEST_ID)
+
+
+JOB_LIST: JobListDocument = {
+    "jobs": [JOB],
+    "next_cursor": "1764396000.17",
+    "missing": None,
+    "as_of": "2026-11-24T00:59:07.113Z",
+}
+
+QUERY: QueryDocument = {
+    "results": [
+        {"job_id": "17", "status": 200, "job": JOB},
+        {"job_id": "99", "status": 404, "problem": problem_example(NotFoundError, "/jobs/query")},
+    ]
+}
+
+OUTPUT = "8,759 observations stored\n"
+
+METRICS = 'tsm_bridge_jobs_finished_total{kind="parse",outcome="completed"} 17.0\n'
+
+HEALTH: HealthDocument = {"status": "ok"}
+
+READY: ReadyDocument = {
+    "status": "ready",
+    "checks": {
+        "controller": {"ok": True, "detail": "answers"},
+        "workers": {"ok": True, "detail": "8 of 8 are running"},
+        "board": {"ok": True, "detail": "0.4 s old"},
+    },
+}
+
+NOT_READY: ReadyDocument = {
+    "status": "not ready",
+    "checks": {
+        "controller": {"ok": False, "detail": "Unable to contact slurm controller"},
+        "workers": {"ok": True, "detail": "8 of 8 are running"},
+        "board": {"ok": False, "detail": "31.2 s old"},
+    },
+}

@@ -1,0 +1,56 @@
+"""`GET /openapi.json` and `GET /docs`: what this service takes and answers, for programs and for people."""
+
+import gzip
+
+import falcon
+from pydantic_core import to_json
+
+from bridge.http.documents.response_models import SpecificationDocument
+from bridge.http.openapi.page import SpecificationPage
+
+
+class _Text:
+    """A long text that is made at the start: as it is, and compressed to a tenth for clients that take that."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._compressed = gzip.compress(data, mtime=0)
+
+    def answer(self, request: falcon.Request, response: falcon.Response) -> None:
+        """200 with it."""
+        response.set_header("Vary", "Accept-Encoding")
+        if "gzip" in (request.get_header("Accept-Encoding") or ""):
+            response.set_header("Content-Encoding", "gzip")
+            response.data = self._compressed
+        else:
+            response.data = self._data
+
+
+class SpecificationResource:
+    """An OpenAPI document."""
+
+    def __init__(self, document: SpecificationDocument) -> None:
+        self._text = _Text(to_json(document))
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """200 with the document."""
+        self._text.answer(request, response)
+
+    on_head = on_get
+
+
+class PageResource:
+    """The same as HTML."""
+
+    def __init__(self, page: SpecificationPage) -> None:
+        self._page = page
+        self._text = _Text(page.html)
+
+    def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
+        """200 with the page."""
+        response.content_type = "text/html; charset=utf-8"
+        response.set_header("Content-Security-Policy", self._page.security_policy)
+        response.set_header("X-Content-Type-Options", "nosniff")
+        self._text.answer(request, response)
+
+    on_head = on_get

@@ -1,0 +1,325 @@
+"""The table of routes: path, resource, and for each method its scope, models, answers and errors.
+
+The application, the OpenAPI document and the tables in the documentation are made of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bridge.core.errors import (
+    AccountingUnreachableError,
+    AlreadyFinishedError,
+    ControllerUnreachableError,
+    IdempotencyMismatchError,
+    InvalidRequestError,
+    MalformedJsonError,
+    NotFoundError,
+    OutcomeUnknownError,
+    OverloadedError,
+    RangeNotSatisfiableError,
+    SlurmRefusedError,
+    UnsupportedMediaTypeError,
+)
+from bridge.core.scopes import Scope
+from bridge.http.documents.query_models import JobIdsQuery, JobListQuery, JobQuery, OutputQuery
+from bridge.http.documents.response_models import (
+    HealthDocument,
+    JobDocument,
+    JobListDocument,
+    QueryDocument,
+    ReadyDocument,
+    SpecificationDocument,
+    SubmissionDocument,
+)
+from bridge.http.openapi import examples
+from bridge.http.openapi.operation import HTML, JSON, TEXT, Answer, Errors, Operation, Route
+from bridge.http.openapi.page import SpecificationPage
+from bridge.http.resources.docs import PageResource, SpecificationResource
+from bridge.http.resources.health import HealthResource, ReadyResource
+from bridge.http.resources.jobs import JobListResource, JobQueryResource, JobResource
+from bridge.http.resources.metrics import MetricsResource
+from bridge.http.resources.outputs import OutputResource
+from bridge.http.resources.submissions import SubmissionResource
+from bridge.jobs.requests.kinds import JOB_KINDS, JobKind
+from bridge.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceParts:
+    """What resources are made of."""
+
+    services: Services
+    document: SpecificationDocument
+
+
+_BODY: Errors = (MalformedJsonError, UnsupportedMediaTypeError, InvalidRequestError)
+_SUBMITTING: Errors = (
+    *_BODY,
+    IdempotencyMismatchError,
+    SlurmRefusedError,
+    ControllerUnreachableError,
+    OutcomeUnknownError,
+    OverloadedError,
+)
+_ASKING: Errors = (InvalidRequestError, ControllerUnreachableError, AccountingUnreachableError, OverloadedError)
+
+_RECENT = ("Cache-Control", "Warning")
+_JOB_HEADERS = (*_RECENT, "ETag", "Retry-After.waiting")
+_PAGE_HEADERS = ("Content-Security-Policy", "X-Content-Type-Options")
+_AGAIN = "A request that was not answered may be sent again with the same `Idempotency-Key`: it gets the same job."
+_SUBMITTED = (
+    Answer(202, "The job has been submitted.", SubmissionDocument, JSON, examples.SUBMISSION, ("Location",)),
+    Answer(
+        200,
+        "The job that an earlier request with this `Idempotency-Key` made.",
+        SubmissionDocument,
+        JSON,
+        examples.SUBMISSION,
+        ("Location", "Idempotency-Replayed"),
+    ),
+)
+_OUTPUT_HEADERS = ("Accept-Ranges", "Cache-Control", "X-Content-Type-Options")
+_OUTPUT = (
+    Answer(200, "All of it, or the last `tail` bytes.", None, TEXT, examples.OUTPUT, _OUTPUT_HEADERS),
+    Answer(206, "The part that `Range` asks for.", None, TEXT, examples.OUTPUT, (*_OUTPUT_HEADERS, "Content-Range")),
+)
+_OUTPUT_ERRORS: Errors = (NotFoundError, RangeNotSatisfiableError, InvalidRequestError, OverloadedError)
+_OUTPUT_MORE = "Credentials in it are hidden, byte for byte. Slurm is not asked."
+
+
+def _submission_route(kind: JobKind) -> Route:
+    def make(parts: ResourceParts) -> SubmissionResource:
+        services = parts.services
+        return SubmissionResource(kind.request, services.request_rules, services.submitter, services.slurm_limit)
+
+    return Route(
+        kind.path,
+        make,
+        (
+            Operation(
+                method="POST",
+                id=f"submit{kind.name.capitalize()}",
+                scope=Scope.SUBMIT,
+                does=kind.summary,
+                more=_AGAIN,
+                body=kind.request,
+                headers=("Idempotency-Key",),
+                answers=_SUBMITTED,
+                errors=_SUBMITTING,
+            ),
+        ),
+    )
+
+
+def _make_job(parts: ResourceParts) -> JobResource:
+    services = parts.services
+    return JobResource(services.lookup, services.canceller, services.slurm_limit, services.wait_shares)
+
+
+def _output_route(stream: str, suffix: str) -> Route:
+    """The route of a job's output `stream` ("standard output"); `suffix` is that of its file."""
+
+    def make(parts: ResourceParts) -> OutputResource:
+        services = parts.services
+        return OutputResource(
+            services.outputs,
+            services.lookup,
+            suffix,
+            services.slurm_limit,
+            services.output_limit,
+            services.output_shares,
+        )
+
+    return Route(
+        f"/jobs/{{job_id}}/std{suffix}",
+        make,
+        (
+            Operation(
+                method="GET",
+                id=f"readStd{suffix}",
+                scope=Scope.READ,
+                does=f"Read what a job has printed to {stream} so far",
+                more=_OUTPUT_MORE,
+                query=OutputQuery,
+                headers=("Range",),
+                answers=_OUTPUT,
+                errors=_OUTPUT_ERRORS,
+            ),
+        ),
+    )
+
+
+ROUTES = (
+    *map(_submission_route, JOB_KINDS),
+    Route(
+        "/jobs",
+        lambda parts: JobListResource(parts.services.lookup),
+        (
+            Operation(
+                method="GET",
+                id="listJobs",
+                scope=Scope.READ,
+                does="List jobs, the newest first",
+                more="With a `since` beyond what the controller remembers the list reaches back into accounting.",
+                query=JobListQuery,
+                answers=(Answer(200, "A page of the list.", JobListDocument, JSON, examples.JOB_LIST, _RECENT),),
+                errors=(InvalidRequestError, ControllerUnreachableError),
+            ),
+        ),
+    ),
+    Route(
+        "/jobs/query",
+        lambda parts: JobQueryResource(parts.services.lookup),
+        (
+            Operation(
+                method="POST",
+                id="queryJobs",
+                scope=Scope.READ,
+                does="Ask at once how each of many jobs stands",
+                more="It never fails as a whole: what is wrong with an id stands in its result.",
+                body=JobIdsQuery,
+                answers=(
+                    Answer(
+                        200,
+                        "A result for each id, in the order asked.",
+                        QueryDocument,
+                        JSON,
+                        examples.QUERY,
+                        _RECENT,
+                    ),
+                ),
+                errors=_BODY,
+            ),
+        ),
+    ),
+    Route(
+        "/jobs/{job_id}",
+        _make_job,
+        (
+            Operation(
+                method="GET",
+                id="readJob",
+                scope=Scope.READ,
+                does="Ask how a job stands",
+                more="With `wait` the answer is held back until the state changes: a job that has ended, or an "
+                "`If-None-Match` that is out of date, is answered at once.",
+                query=JobQuery,
+                headers=("If-None-Match",),
+                answers=(
+                    Answer(200, "The job.", JobDocument, JSON, examples.JOB, _JOB_HEADERS),
+                    Answer(
+                        304,
+                        "It stands as `If-None-Match` says.",
+                        None,
+                        None,
+                        None,
+                        _JOB_HEADERS,
+                    ),
+                ),
+                errors=(NotFoundError, *_ASKING),
+            ),
+            Operation(
+                method="DELETE",
+                id="cancelJob",
+                scope=Scope.CANCEL,
+                does="Cancel a job",
+                more="Asking again is no error.",
+                answers=(
+                    Answer(202, "The job as it stood before; it ends soon.", JobDocument, JSON, examples.RUNNING_JOB),
+                ),
+                errors=(NotFoundError, AlreadyFinishedError, *_ASKING),
+            ),
+        ),
+    ),
+    _output_route("standard output", "out"),
+    _output_route("standard error", "err"),
+    Route(
+        "/metrics",
+        lambda parts: MetricsResource(parts.services.metrics),
+        (
+            Operation(
+                method="GET",
+                id="readMetrics",
+                scope=Scope.METRICS,
+                does="Read figures for Prometheus",
+                more="Slurm is not asked.",
+                answers=(Answer(200, "Prometheus's text format 0.0.4.", None, TEXT, examples.METRICS),),
+            ),
+        ),
+    ),
+    Route(
+        "/health",
+        lambda _parts: HealthResource(),
+        (
+            Operation(
+                method="GET",
+                id="health",
+                scope=None,
+                does="Ask whether the process answers",
+                more="Slurm is not asked.",
+                answers=(Answer(200, "It does.", HealthDocument, JSON, examples.HEALTH),),
+            ),
+        ),
+    ),
+    Route(
+        "/ready",
+        lambda parts: ReadyResource(
+            parts.services.gateway, parts.services.cache, is_guarded=bool(parts.services.verifiers)
+        ),
+        (
+            Operation(
+                method="GET",
+                id="ready",
+                scope=None,
+                does="Ask whether the service can do its work",
+                answers=(
+                    Answer(200, "It can, be it without accounting of old jobs.", ReadyDocument, JSON, examples.READY),
+                    Answer(503, "It cannot.", ReadyDocument, JSON, examples.NOT_READY),
+                ),
+            ),
+        ),
+    ),
+    Route(
+        "/openapi.json",
+        lambda parts: SpecificationResource(parts.document),
+        (
+            Operation(
+                method="GET",
+                id="specification",
+                scope=None,
+                does="Read this specification",
+                answers=(Answer(200, "An OpenAPI 3.1 document.", SpecificationDocument, JSON),),
+            ),
+        ),
+    ),
+    Route(
+        "/docs",
+        lambda parts: PageResource(SpecificationPage.of(parts.document)),
+        (
+            Operation(
+                method="GET",
+                id="documentation",
+                scope=None,
+                does="Read this specification as a page",
+                answers=(
+                    Answer(
+                        200,
+                        "The page; it loads nothing.",
+                        None,
+                        HTML,
+                        None,
+                        _PAGE_HEADERS,
+                    ),
+                ),
+            ),
+        ),
+    ),
+)
+
+
+def scopes_by_path() -> Mapping[str, Mapping[str, Scope]]:
+    """The scope that a method of a path needs; a method that is not in there is for everybody."""
+    return {
+        route.path: {operation.method: operation.scope for operation in route.operations if operation.scope}
+        for route in ROUTES
+    }

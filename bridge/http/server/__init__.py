@@ -1,0 +1,1 @@
+"""waitress: sockets, connections, threads, start and stop."""

@@ -1,0 +1,55 @@
+"""Which connections give way: to newcomers, and where unread answers take too much memory. Pure.
+
+So that no client takes the places of the others, and each only closes its own:
+1. Those whose client does not take the answer at all: longest first.
+2. Where one address of several has more than half of the places, its connections on which no request has come for
+   longest.
+3. Where connections that never completed a request have more than half, those of them that have waited longest: a
+   client that only opens connections, or sends its requests a byte a second (slowloris).
+4. All on which no request has come for longest.
+5. Those whose client takes the answer slowest.
+One whose request is being handled never gives way.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Sequence
+
+from bridge.http.server.waitress_channel import ProblemChannel
+
+STALLED_SECONDS = 0.25  # without a byte taken: longer than a round trip to another continent
+
+
+def giving_way(channels: Sequence[ProblemChannel], surplus: int, places: int, now: float) -> Sequence[ProblemChannel]:
+    """`surplus` of `channels`, or fewer where the others are busy."""
+    counts = Counter(channel.addr[0] for channel in channels)
+    crowded = {address for address, count in counts.items() if count > places // 2}
+    strangers = sum(channel.is_waiting and not channel.was_answered for channel in channels)
+    are_strangers_many = strangers > places // 2
+
+    def rank(channel: ProblemChannel) -> tuple[int, float]:
+        if channel.total_outbufs_len:
+            if now - channel.last_activity > STALLED_SECONDS:
+                return 1, channel.last_activity
+            return 5, channel.reading_rate(now)
+        if channel.addr[0] in crowded and len(counts) > 1:
+            return 2, channel.waiting_since
+        if are_strangers_many and not channel.was_answered:
+            return 3, channel.waiting_since
+        return 4, channel.waiting_since
+
+    candidates = [channel for channel in channels if channel.is_waiting or channel.total_outbufs_len]
+    return heapq.nsmallest(surplus, candidates, key=rank)
+
+
+def holding_too_much(channels: Sequence[ProblemChannel], max_bytes: int, now: float) -> Sequence[ProblemChannel]:
+    """Those that read slowest, as many as have to be closed for the others to hold `max_bytes` at most."""
+    surplus_bytes = sum(channel.total_outbufs_len for channel in channels) - max_bytes
+    if surplus_bytes <= 0:
+        return ()
+    closing = []
+    for channel in sorted(channels, key=lambda channel: channel.reading_rate(now)):
+        if surplus_bytes > 0 and channel.total_outbufs_len:
+            closing.append(channel)
+            surplus_bytes -= channel.total_outbufs_len
+    return closing

@@ -1,0 +1,108 @@
+"""What a request becomes: a job descriptor. Everything but the request itself is fixed when the service starts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from bridge.config.kinds import KindSettings
+from bridge.config.settings import Settings
+from bridge.jobs.requests.idempotency import IdentityHashes, RequestIdentity
+from bridge.jobs.requests.kinds import KIND_NAMES, JobRequest
+from bridge.jobs.requests.metadata import JobMetadata
+from bridge.jobs.requests.script import render_job_script
+from bridge.slurm.messages import JobDescriptor
+
+
+@dataclass(frozen=True, slots=True)
+class _KindPart:
+    """What all jobs of a kind share."""
+
+    script: str
+    settings: KindSettings
+
+
+@dataclass(frozen=True, slots=True)
+class JobFactory:
+    """Makes the descriptors of jobs of every kind."""
+
+    kinds: Mapping[str, _KindPart]
+    hashes: IdentityHashes
+    environment: Mapping[str, str] = field(repr=False)  # holds the MQTT password
+    output_folder: str
+
+    @classmethod
+    def of(cls, settings: Settings, hashes: IdentityHashes) -> Self:
+        """Raises `jinja2.TemplateError`; see `render_job_script`."""
+        return cls(
+            {kind: _kind_part(kind, settings) for kind in KIND_NAMES},
+            hashes,
+            _common_environment(settings),
+            str(settings.output_folder),
+        )
+
+    def describe(
+        self, request: JobRequest, identity: RequestIdentity, request_id: str
+    ) -> tuple[JobDescriptor, JobMetadata]:
+        """The job for `request`, and the metadata in its comment, by which it is found again in the queue."""
+        metadata = JobMetadata(
+            request.kind,
+            request.thing_uuid,
+            request_id,
+            identity.key,
+            identity.digest,
+            by=identity.caller,
+            tag=self.hashes.new_tag(identity.key, identity.digest),
+        )
+        return self.descriptor(request.kind, request.environment(), metadata.to_json()), metadata
+
+    def descriptor(self, kind: str, environment: Mapping[str, str], comment: str) -> JobDescriptor:
+        """A job of this kind, with these variables beside those of every job."""
+        part = self.kinds[kind]
+        return JobDescriptor(
+            name=kind,
+            script=part.script,
+            environment={**self.environment, **environment},
+            comment=comment,
+            working_folder=self.output_folder,
+            # The kind itself, not %x: the job may be renamed.
+            stdout_path=f"{self.output_folder}/{kind}-%j.out",
+            stderr_path=f"{self.output_folder}/{kind}-%j.err",
+            partition=part.settings.partition,
+            account=part.settings.account,
+            qos=part.settings.qos,
+            time_limit_minutes=part.settings.time_limit_minutes,
+            memory_mib=part.settings.memory_mib,
+            cpus=part.settings.cpus,
+            nice=part.settings.nice,
+        )
+
+
+def _kind_part(kind: str, settings: Settings) -> _KindPart:
+    kind_settings = settings.of_kind(kind)
+    return _KindPart(render_job_script(kind, kind_settings.extractor_command, settings.template_folder), kind_settings)
+
+
+def _common_environment(settings: Settings) -> dict[str, str]:
+    environment = {
+        **settings.job_environment,
+        "SLURM_UMASK": "0077",  # slurmd creates the output files with it: they may hold what an extractor prints
+        "MQTT_BROKER": settings.mqtt_broker or "None",  # the extractor's own word for "no MQTT"
+    }
+    if settings.mqtt_broker and settings.mqtt_user and settings.mqtt_password:
+        environment["MQTT_USER"] = settings.mqtt_user
+        environment["MQTT_PASSWORD"] = settings.mqtt_password.get_secret_value()
+    # The bridge checks what a URI says; these are for the extractor, which sees where it leads.
+    environment["EXTRACTOR_DENIED_HOSTS"] = " ".join(sorted(settings.denied_hosts))
+    if settings.source_hosts is not None:
+        environment["EXTRACTOR_SOURCE_HOSTS"] = " ".join(sorted(settings.source_hosts))
+    if settings.target_hosts is not None:
+        environment["EXTRACTOR_TARGET_HOSTS"] = " ".join(sorted(settings.target_hosts))
+    # Always there: without it, as on the command line, an extractor opens any file.
+    environment["EXTRACTOR_SOURCE_MAX_BYTES"] = str(settings.source_max_mib * 2**20)
+    environment["EXTRACTOR_SOURCE_MAX_SECONDS"] = str(settings.source_max_minutes * 60)
+    environment["EXTRACTOR_TARGET_FOLDERS"] = ":".join(map(str, settings.target_folders))
+    if settings.source_folders:
+        environment["EXTRACTOR_FILE_ROOTS"] = ":".join(map(str, settings.source_folders))
+    if settings.verbose:
+        environment["VERBOSE"] = "true"
+    return environment

@@ -1,0 +1,120 @@
+"""Idempotency: the key to repeat a request with, and the keyed hashes that tell whether it is the same request."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from bridge.core.errors import FieldError, InvalidRequestError
+from bridge.core.files import create_file, refuse_exposed
+from bridge.core.text import CLIENT_ID_RULE, OFFERED_KEY
+from bridge.jobs.requests.kinds import JobRequest
+from bridge.jobs.requests.metadata import JobMetadata
+
+KEY_HEADER = "Idempotency-Key"
+_SECRET_BYTES = 32
+_HASH_BYTES = 16
+_NONCE_BYTES = 8
+_SEAL_BYTES = 8
+
+
+def submission_key(offered: str | None) -> str:
+    """The client's `Idempotency-Key`, or one made up for a client that sent none.
+
+    In quotes it is the same key. Raises `InvalidRequestError` where it is no `OFFERED_KEY`.
+    """
+    if offered is None:
+        return secrets.token_hex(16)
+    if not OFFERED_KEY.fullmatch(offered):
+        raise InvalidRequestError([FieldError(KEY_HEADER, CLIENT_ID_RULE)])
+    return offered.strip('"')
+
+
+@dataclass(frozen=True, slots=True)
+class RequestIdentity:
+    """By what the jobs of a request are known: those of this release, and those that an older one has submitted."""
+
+    key: str  # a keyed hash of the client's key and the caller: a key belongs to its caller, and tells nothing
+    digest: str  # a keyed hash of caller, kind and fields
+    caller: str | None
+    client_key: str  # what older releases have for `key`
+    old_digest: str  # and for `digest`: without the caller
+
+    def has_key_of(self, job: JobMetadata) -> bool:
+        """Whether the job was submitted by this caller with this key."""
+        if job.tag is None:
+            return job.key == self.client_key and job.by == self.caller
+        return job.key == self.key
+
+    def is_of(self, job: JobMetadata) -> bool:
+        """Whether the job was submitted for this request."""
+        return self.has_key_of(job) and job.digest == (self.old_digest if job.tag is None else self.digest)
+
+
+class IdentityHashes:
+    """Keyed BLAKE2b (RFC 7693): every user may read one in a job's comment, and no user can test a guess with it.
+
+    All bridges on a cluster need the same secret, or they take each other's repetitions for other requests.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = hashlib.blake2b(secret).digest()  # as long as a key may be
+        self._keys = self._hash_for(b"key", _HASH_BYTES)
+        self._digests = self._hash_for(b"request", _HASH_BYTES)
+        self._seals = self._hash_for(b"tag", _SEAL_BYTES)
+        self._old_digests = self._hash_for(b"", _HASH_BYTES)
+
+    def identity(self, request: JobRequest, client_key: str, caller: str | None) -> RequestIdentity:
+        """By what the jobs of `request` are known."""
+        # A field that was not given does not count: a new optional one leaves all earlier digests as they are.
+        content = request.kind + request.model_dump_json(exclude_none=True)
+        return RequestIdentity(
+            key=self.key_of(client_key, caller),
+            digest=_hex(self._digests, caller or "", content),
+            caller=caller,
+            client_key=client_key,
+            old_digest=_hex(self._old_digests, content),
+        )
+
+    def key_of(self, client_key: str, caller: str | None) -> str:
+        """What stands in the comment of a job for this key of this caller."""
+        return _hex(self._keys, caller or "", client_key)
+
+    def new_tag(self, key: str, digest: str) -> str:
+        """A tag for one attempt to submit a job: no other attempt has it, and no other program can make one."""
+        nonce = secrets.token_hex(_NONCE_BYTES)
+        return nonce + self._seal(key, digest, nonce)
+
+    def has_made(self, job: JobMetadata) -> bool:
+        """Whether a bridge has made the job's tag for this key and this request."""
+        tag = job.tag or ""
+        nonce, seal = tag[: 2 * _NONCE_BYTES], tag[2 * _NONCE_BYTES :]
+        return hmac.compare_digest(seal, self._seal(job.key, job.digest, nonce))
+
+    def _seal(self, key: str, digest: str, nonce: str) -> str:
+        return _hex(self._seals, key, digest, nonce)
+
+    def _hash_for(self, purpose: bytes, size_bytes: int) -> "hashlib.blake2b":
+        return hashlib.blake2b(key=self._secret, digest_size=size_bytes, person=purpose)
+
+
+def _hex(keyed: "hashlib.blake2b", *parts: str) -> str:
+    digest = keyed.copy()
+    digest.update("\0".join(parts).encode())  # no part but the last may hold a NUL
+    return digest.hexdigest()
+
+
+def load_secret(path: Path) -> bytes:
+    """The secret in the file at `path`, which is made, readable by its owner only, where it is missing.
+
+    Raises `OSError` where it cannot be read or made, `ValueError` where others may read it or it is too short.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        create_file(path, secrets.token_bytes(_SECRET_BYTES))  # of several bridges that start together one makes it
+    refuse_exposed(path, path.stat())
+    secret = path.read_bytes()
+    if len(secret) < _SECRET_BYTES:
+        raise ValueError(f"{path} holds less than {_SECRET_BYTES} bytes: remove it, and a new one is made")
+    return secret

@@ -1,0 +1,1 @@
+"""How jobs stand: the cached queue, accounting, and plain sentences."""

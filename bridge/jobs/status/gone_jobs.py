@@ -1,0 +1,29 @@
+"""The jobs that were seen to end or to leave the queue, by key: what the controller forgets of them is no loss."""
+
+from bridge.jobs.status.job_view import Job
+
+
+class GoneJobs:
+    """For one thread at a time. Keeps the jobs of `keys_max` keys, those that came last."""
+
+    def __init__(self, keys_max: int) -> None:
+        self._keys_max = keys_max
+        self._jobs: dict[str, tuple[Job, ...]] = {}  # the key that was noted first comes first
+
+    def note(self, job: Job) -> None:
+        """The job has ended, or has left the queue as it stands."""
+        self._jobs[job.key] = (*self._without(job), job)
+        if len(self._jobs) > self._keys_max:
+            del self._jobs[next(iter(self._jobs))]
+
+    def take_back(self, job: Job) -> None:
+        """The job is in the queue, and has not ended."""
+        if job.key in self._jobs and (others := self._without(job)):
+            self._jobs[job.key] = others
+
+    def with_key(self, key: str) -> tuple[Job, ...]:
+        """The jobs with this key, each as it was seen last."""
+        return self._jobs.get(key, ())
+
+    def _without(self, job: Job) -> tuple[Job, ...]:
+        return tuple(other for other in self._jobs.pop(job.key, ()) if not other.is_same(job))

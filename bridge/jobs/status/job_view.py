@@ -1,0 +1,158 @@
+"""A job of the bridge as it stood at one moment, and who said so."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from sys import intern
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from bridge.jobs.requests.metadata import JobMetadata
+from bridge.slurm.job_ids import cursor_after, job_order
+from bridge.slurm.messages import Cancel, JobSnapshot
+from bridge.slurm.states import FINISHED_STATES
+
+
+class Origin(StrEnum):
+    """Who says how a job stands."""
+
+    CONTROLLER = "controller"
+    ACCOUNTING = "accounting"
+    MEMORY = "memory"  # the controller has forgotten the job, the bridge has not
+
+
+class Job:
+    """A job of the bridge: what Slurm says of it (`snapshot`), and what its comment says (`metadata`).
+
+    Without a dictionary of its own: the bridge keeps 20,000 of them.
+    """
+
+    __slots__ = ("metadata", "order", "snapshot")
+
+    def __init__(self, snapshot: JobSnapshot, metadata: JobMetadata) -> None:
+        self.snapshot = snapshot
+        self.metadata = metadata
+        self.order = job_order(snapshot.submit_time, snapshot.job_id)  # jobs compare by it as they were submitted
+
+    @property
+    def id(self) -> str:
+        """Slurm's id, as text."""
+        return self.snapshot.job_id
+
+    @property
+    def state(self) -> str:
+        """Slurm's word."""
+        return self.snapshot.state
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it waits."""
+        return self.snapshot.state == "PENDING"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it is in a state that it does not leave."""
+        return self.snapshot.state in FINISHED_STATES
+
+    @property
+    def kind(self) -> str:
+        """The name of its kind."""
+        return self.metadata.kind
+
+    @property
+    def thing_uuid(self) -> UUID:
+        """The thing that it works for."""
+        return self.metadata.thing_uuid
+
+    @property
+    def key(self) -> str:
+        """See `RequestIdentity`."""
+        return self.metadata.key
+
+    def is_same(self, other: "Job") -> bool:
+        """Whether `other` is this job, maybe at another moment: an id may come again with another one."""
+        return self.id == other.id and self.metadata == other.metadata
+
+    def is_seen_in(self, snapshot: JobSnapshot) -> bool:
+        """Whether `snapshot` shows this job, whatever its comment says. A requeue changes the time of submission."""
+        return self.snapshot.submit_time == snapshot.submit_time or bool(snapshot.restarts)
+
+    def cancellation(self, *, only_waiting: bool = False) -> Cancel:
+        """The request to cancel it, as long as its id is not another job's."""
+        comment, submit_time = self.metadata.to_json(), self.snapshot.submit_time
+        return Cancel(self.id, comment, submit_time, only_waiting=only_waiting)
+
+    @property
+    def is_array_element(self) -> bool:
+        """Whether it shares its comment with the other elements of its array."""
+        return "_" in self.snapshot.job_id
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """How a job stands, who says so, and when that was said, in seconds since the epoch."""
+
+    job: Job
+    origin: Origin
+    seen_at: float
+
+    @property
+    def id(self) -> str:
+        """See `Job`."""
+        return self.job.snapshot.job_id
+
+    @property
+    def state(self) -> str:
+        """See `Job`."""
+        return self.job.snapshot.state
+
+    @property
+    def kind(self) -> str:
+        """See `Job`."""
+        return self.job.metadata.kind
+
+    @property
+    def is_finished(self) -> bool:
+        """See `Job`."""
+        return self.job.is_finished
+
+    @property
+    def cursor(self) -> str:
+        """Where in a list it stands."""
+        return cursor_after(self.job.snapshot.submit_time, self.id)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the job left the queue without having been seen to end."""
+        return self.origin is Origin.MEMORY and not self.job.is_finished
+
+    @property
+    def may_change(self) -> bool:
+        """Whether news of the job may still come."""
+        return not (self.is_finished or self.is_lost)
+
+    @property
+    def may_be_cancelled(self) -> bool:
+        """Whether the controller has the job, and it has not ended."""
+        return self.origin is Origin.CONTROLLER and not self.is_finished
+
+
+def own_jobs(
+    snapshots: Iterable[JobSnapshot], known: Callable[[JobSnapshot], JobMetadata | None] = lambda _: None
+) -> list[Job]:
+    """The jobs among `snapshots` that carry a comment of the bridge, or are `known` all the same."""
+    pairs = ((snapshot, JobMetadata.from_json(snapshot.comment) or known(snapshot)) for snapshot in snapshots)
+    return [Job(_slim(snapshot), metadata) for snapshot, metadata in pairs if metadata is not None]
+
+
+def _slim(snapshot: JobSnapshot) -> JobSnapshot:
+    """Without the text of its comment, and with words that all jobs share: 0.9 KiB a job instead of 1.4."""
+    return replace(
+        snapshot,
+        comment="",
+        state=intern(snapshot.state),
+        state_reason=snapshot.state_reason and intern(snapshot.state_reason),
+        nodes=snapshot.nodes and intern(snapshot.nodes),
+        partition=snapshot.partition and intern(snapshot.partition),
+    )

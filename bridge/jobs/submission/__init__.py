@@ -1,0 +1,1 @@
+"""Submitting each job exactly once, and cancelling it."""

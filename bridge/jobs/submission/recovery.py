@@ -1,0 +1,204 @@
+"""What is put right after a controller was silent or crashed: duplicates are cancelled, lost jobs submitted again.
+
+Duplicates: a stopped controller may execute, when it goes on, a submission that was given up and repeated meanwhile.
+Losses: slurmctld saves its queue every five seconds; a crash forgets the jobs that it has accepted since, and gives
+their ids to others.
+"""
+
+import logging
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from bridge.core.deadline import Deadline
+from bridge.core.errors import (
+    BridgeError,
+    ControllerUnreachableError,
+    OutcomeUnknownError,
+    OverloadedError,
+    SlurmRefusedError,
+    TooManyRequestsError,
+)
+from bridge.core.key_locks import KeyLocks
+from bridge.jobs.requests.idempotency import IdentityHashes
+from bridge.jobs.status.controller_trust import ControllerTrust
+from bridge.jobs.status.ledger import AcceptedJob, SubmissionLedger
+from bridge.jobs.status.past_jobs import FIND_SECONDS
+from bridge.jobs.status.queue_cache import QueueCache
+from bridge.jobs.submission.duplicates import superfluous_duplicates
+from bridge.jobs.submission.known_jobs import KnownJobs
+from bridge.jobs.submission.sender import JobSender
+from bridge.slurm.gateway import Gateway
+
+log = logging.getLogger(__name__)
+
+RPC_SECONDS = 12.0  # longer than libslurm's own patience (MessageTimeout, 10 s)
+WATCH_SECONDS = 10.0  # for how long after a silence duplicates are looked for
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryPauses:
+    """Between two checks, in seconds: the pause doubles while all is well."""
+
+    min_seconds: float = 0.5
+    max_seconds: float = 2.0
+
+
+USUAL_PAUSES = RecoveryPauses()
+
+
+class JobRecovery:
+    """A thread that watches the controller while there is anything it could still lose or double."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        cache: QueueCache,
+        ledger: SubmissionLedger,
+        trust: ControllerTrust,
+        known_jobs: KnownJobs,
+        key_locks: KeyLocks,
+        sender: JobSender,
+        hashes: IdentityHashes,
+        pauses: RecoveryPauses = RecoveryPauses(),
+    ) -> None:
+        self._gateway = gateway
+        self._cache = cache
+        self._ledger = ledger
+        self._trust = trust
+        self._known_jobs = known_jobs
+        self._key_locks = key_locks
+        self._sender = sender
+        self._hashes = hashes
+        self._pauses = pauses
+        self._pause_seconds = pauses.min_seconds
+        self._wake = threading.Event()
+        self._is_closed = False
+        self.duplicates_cancelled = 0  # since the start, as the next
+        self.lost_resubmitted = 0
+        self._thread = threading.Thread(target=self._run, name="recovery", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch; what an earlier bridge left behind is put right first."""
+        self._thread.start()
+        self._wake.set()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._is_closed = True
+        self._wake.set()
+
+    def wake(self) -> None:
+        """There is a job in the ledger to watch over."""
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def hurry(self) -> None:
+        """The controller was silent: check it again soon."""
+        self._pause_seconds = self._pauses.min_seconds
+        self._wake.set()
+
+    def _run(self) -> None:
+        while not self._is_closed:
+            self._wake.wait()
+            self._wake.clear()
+            self._pause_seconds = self._pauses.min_seconds
+            while not self._is_closed and not self._is_done():
+                try:
+                    self.check()
+                except Exception:  # this thread has to go on, or jobs are lost and doubled from now on
+                    log.exception("bug")
+                time.sleep(self._pause_seconds)
+                self._pause_seconds = min(2 * self._pause_seconds, self._pauses.max_seconds)
+
+    def _is_done(self) -> bool:
+        return not (self._ledger.has_unsaved or self._trust.was_silent_within(WATCH_SECONDS))
+
+    def check(self) -> None:
+        """Put right what can be put right now."""
+        deadline = Deadline.after(RPC_SECONDS)
+        try:
+            facts = self._gateway.controller(deadline)
+            self._cache.note_controller(facts)
+            self._notice_crash(facts.booted_at)
+            unsaved = self._ledger.unsaved()
+            unconfirmed = [job for job in unsaved if job.may_have_duplicate]
+            in_danger = [job for job in unsaved if job.booted_at != self._trust.booted_at]
+            if unconfirmed or in_danger or self._trust.was_silent_within(WATCH_SECONDS):
+                self._cache.take_trusted_look(deadline)
+                self._cancel_duplicates(deadline)
+                for job in unconfirmed:
+                    job.may_have_duplicate = False
+                self._submit_lost(in_danger)
+            if (answering_since := self._trust.answering_since_seconds) is not None:
+                self._ledger.forget_saved(answering_since)
+        except (ControllerUnreachableError, OutcomeUnknownError) as error:
+            log.debug("the controller is still being waited for", extra={"detail": str(error)})
+            self.hurry()
+        except OverloadedError as error:
+            log.debug("the reader is busy", extra={"detail": str(error)})
+
+    def _notice_crash(self, booted_at: int) -> None:
+        if self._trust.note_boot(booted_at):
+            log.warning("the controller was restarted", extra={"booted_at": booted_at})
+            self._trust.note_silence()
+            self.hurry()
+        for job in self._ledger.unsaved():
+            job.booted_at = job.booted_at or booted_at
+
+    def _cancel_duplicates(self, deadline: Deadline) -> None:
+        for jobs in self._cache.sharing_a_key():
+            for duplicate in superfluous_duplicates(jobs, self._hashes):
+                # The cache is some milliseconds old. A job that runs by now is not the one to cancel: of two bridges
+                # that see different moments each would cancel the other's choice.
+                if self._gateway.cancel(duplicate.cancellation(only_waiting=True), deadline):
+                    self.duplicates_cancelled += 1
+                    log.warning("cancelled a duplicate", extra={"job_id": duplicate.id, "key": duplicate.key})
+
+    def _submit_lost(self, in_danger: list[AcceptedJob]) -> None:
+        lost = [job for job in in_danger if self._is_lost(job)]
+        if not lost:
+            return
+        deadline = Deadline.after(RPC_SECONDS)
+        with ExitStack() as locks:
+            for key in {job.metadata.key for job in lost}:
+                locks.enter_context(self._key_locks.hold(key, deadline))
+            self._cache.take_trusted_look(deadline)
+            for job in lost:
+                if self._is_lost(job):  # else its client was faster
+                    self._submit_again(job, deadline)
+
+    def _is_lost(self, job: AcceptedJob) -> bool:
+        """Not in the queue, and has not ended. As long as accounting cannot be asked, that is not known."""
+        try:
+            is_known = self._known_jobs.have(job.job_id, job.metadata, Deadline.after(FIND_SECONDS))
+        except BridgeError as error:
+            log.warning("a lost job may have ended", extra={"job_id": job.job_id, "detail": str(error)})
+            self._ledger.postpone(job)
+            return False
+        if is_known:
+            job.booted_at = self._trust.booted_at  # so it is no matter for the controller that runs now
+        return not is_known
+
+    def _submit_again(self, job: AcceptedJob, deadline: Deadline) -> None:
+        identity = {"lost_job_id": job.job_id, "key": job.metadata.key}
+        metadata = replace(job.metadata, tag=self._hashes.new_tag(job.metadata.key, job.metadata.digest))
+        descriptor = replace(job.descriptor, comment=metadata.to_json())
+        try:
+            job_id = self._sender.send(descriptor, deadline)
+        except TooManyRequestsError as error:
+            log.warning("a lost job has to wait", extra={**identity, "detail": str(error)})
+            self._ledger.postpone(job)
+        except SlurmRefusedError as error:
+            log.warning("a lost job was refused and is given up", extra={**identity, "detail": str(error)})
+            self._ledger.withdraw(job.metadata)
+        else:
+            self.lost_resubmitted += 1
+            log.warning("submitted a lost job again", extra={**identity, "job_id": job_id})
+            self._ledger.accept(descriptor, metadata, job_id, self._trust.booted_at)
+            self.wake()
+            if other := self._sender.give_way(job_id, metadata, deadline):
+                self._ledger.accept(descriptor, other.metadata, other.id, self._trust.booted_at)

@@ -1,0 +1,79 @@
+"""Sending a job at a time when another bridge may be sending one for the same request.
+
+A controller that was silent leaves several bridges with the same request: a client has given up at one and gone to the
+next, or a lost job is submitted again by its bridge and by its client at another. All of them look at the queue as soon
+as it can be trusted, find nothing, and submit. So for a while after a silence a job is submitted to begin later. Then
+the bridge looks once more: the queue shows every job that got its id earlier. The one with the lowest id stays. Each
+other bridge takes its own back before it could start, and before it has answered.
+"""
+
+import logging
+import time
+
+from msgspec.structs import replace
+
+from bridge.core.deadline import Deadline
+from bridge.core.errors import BridgeError
+from bridge.jobs.requests.idempotency import IdentityHashes
+from bridge.jobs.requests.metadata import JobMetadata
+from bridge.jobs.status.controller_trust import ControllerTrust
+from bridge.jobs.status.job_view import Job
+from bridge.jobs.status.queue_cache import QueueCache
+from bridge.jobs.submission.duplicates import superfluous_duplicates
+from bridge.slurm.gateway import Gateway
+from bridge.slurm.messages import JobDescriptor
+
+log = logging.getLogger(__name__)
+
+CONTESTED_SECONDS = 20.0  # after a silence; longer than a request waits for Slurm
+BEGIN_LATER_SECONDS = 30  # where the bridge ends before it has let the job begin
+
+
+class JobSender:
+    """Sends jobs. Safe to use from many threads."""
+
+    def __init__(self, gateway: Gateway, cache: QueueCache, trust: ControllerTrust, hashes: IdentityHashes) -> None:
+        self._gateway = gateway
+        self._cache = cache
+        self._trust = trust
+        self._hashes = hashes
+
+    def send(self, job: JobDescriptor, deadline: Deadline) -> str:
+        """Submit a job with a key that another bridge may have as well. Raises what `Gateway.submit` does."""
+        if self._is_contested:
+            job = replace(job, begin_time=int(time.time()) + BEGIN_LATER_SECONDS)
+        return self._gateway.submit(job, deadline)
+
+    def give_way(self, job_id: str, metadata: JobMetadata, deadline: Deadline) -> Job | None:
+        """The job of the same request that stays instead of this one, which was sent a moment ago and is taken back.
+
+        `None` where this one stays, and where Slurm cannot be asked by `deadline`: `JobRecovery` goes on then.
+        """
+        if not self._is_contested:
+            return None
+        try:
+            other = self._other_that_stays(job_id, metadata, deadline)
+            if other is None:
+                self._gateway.release(job_id, deadline)
+        except BridgeError as error:
+            log.info("a job begins later than it could", extra={"job_id": job_id, "detail": str(error)})
+            return None
+        return other
+
+    @property
+    def _is_contested(self) -> bool:
+        return self._trust.was_disturbed_within(CONTESTED_SECONDS)
+
+    def _other_that_stays(self, job_id: str, metadata: JobMetadata, deadline: Deadline) -> Job | None:
+        while True:
+            self._cache.take_look(deadline)
+            jobs = [job for job in self._cache.with_key(metadata.key) if job.metadata.digest == metadata.digest]
+            superfluous = superfluous_duplicates(jobs, self._hashes)
+            own = next((job for job in jobs if job.id == job_id), None)
+            others = [job for job in jobs if job not in superfluous and job.id != job_id and job.state != "CANCELLED"]
+            if own is None or not others or (own not in superfluous and own.state != "CANCELLED"):
+                return None
+            if own.state == "CANCELLED" or self._gateway.cancel(own.cancellation(only_waiting=True), deadline):
+                log.info("gave way to a job of the same request", extra={"job_id": job_id, "other": others[0].id})
+                return others[0]
+            # It has begun, or another bridge has cancelled it: the next look shows which.

@@ -1,0 +1,1 @@
+"""Where jobs may connect. Pure."""

@@ -1,0 +1,187 @@
+"""The parts of a running bridge, put together."""
+
+import logging
+from dataclasses import dataclass
+
+from bridge.auth.callers import Verifier
+from bridge.auth.slurm_token_cache import WAITERS_MAX
+from bridge.auth.verifiers import verifiers_of
+from bridge.config.settings import Settings, StartError
+from bridge.core.concurrency_limit import CallerShares, ConcurrencyLimit
+from bridge.core.deadline import Deadline
+from bridge.core.errors import BridgeError
+from bridge.core.key_locks import KeyLocks
+from bridge.jobs.output.files import JobOutputs
+from bridge.jobs.output.masking import Masker
+from bridge.jobs.requests.factory import JobFactory
+from bridge.jobs.requests.fields import RequestRules
+from bridge.jobs.requests.idempotency import IdentityHashes
+from bridge.jobs.status.controller_trust import ControllerTrust
+from bridge.jobs.status.journal import tell_of_bad_ends
+from bridge.jobs.status.ledger import SubmissionLedger
+from bridge.jobs.status.look_interval import USUAL_PACE, LookPace
+from bridge.jobs.status.lookup import JobLookup
+from bridge.jobs.status.past_jobs import CALLERS_MAX, KEPT_SECONDS, PastJobs
+from bridge.jobs.status.queue_cache import LOOK_WAITERS_MAX, QueueCache
+from bridge.jobs.status.queue_snapshot import REMEMBERED_MAX
+from bridge.jobs.status.watched_gateway import WatchedGateway
+from bridge.jobs.submission.cancellation import JobCanceller
+from bridge.jobs.submission.known_jobs import KnownJobs
+from bridge.jobs.submission.pending_limit import PendingLimit
+from bridge.jobs.submission.recovery import JobRecovery
+from bridge.jobs.submission.sender import JobSender
+from bridge.jobs.submission.submitter import JobSubmitter
+from bridge.metrics.gateway import MeasuredGateway
+from bridge.metrics.metrics import Metrics
+from bridge.metrics.state import BridgeState
+from bridge.policy.hosts import HostRules
+from bridge.policy.uris import UriRules, is_sqlite
+from bridge.slurm.gateway import Gateway
+
+log = logging.getLogger(__name__)
+
+SPARE_THREADS = 4  # for requests that do not wait for Slurm: /health, /ready, refusals
+# Of the other threads a quarter may send outputs of jobs: a client that reads slowly holds one all the time.
+OUTPUT_SHARE = 4
+FACTS_TIMEOUT_SECONDS = 5.0
+
+
+def thread_count(settings: Settings) -> int:
+    """How many threads answer requests: those of the setting `threads`, and one for everything else that may wait."""
+    # One caller at a time waits for /ready, one for an identity provider's keys, one renews Slurm's word on a token.
+    others = LOOK_WAITERS_MAX + CALLERS_MAX + 2 * WAITERS_MAX + 3
+    return settings.threads + settings.max_waiting_clients + others
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Times and bounds that are no settings: tests have other ones."""
+
+    pace: LookPace = USUAL_PACE
+    remembered_max: int = REMEMBERED_MAX
+    accounting_kept_seconds: float = KEPT_SECONDS
+
+
+USUAL_TUNING = Tuning()
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the routes work with."""
+
+    gateway: Gateway
+    cache: QueueCache
+    recovery: JobRecovery
+    submitter: JobSubmitter
+    lookup: JobLookup
+    canceller: JobCanceller
+    outputs: JobOutputs
+    request_rules: RequestRules
+    metrics: Metrics
+    verifiers: tuple[Verifier, ...]  # of tokens; empty where authentication is off
+    slurm_limit: ConcurrencyLimit  # of requests that wait for Slurm
+    output_limit: ConcurrencyLimit  # of requests for outputs of jobs, which need `slurm_limit` too
+    output_shares: CallerShares  # of `output_limit`
+    wait_shares: CallerShares  # of requests that may wait for a job to change
+
+    @classmethod
+    def of(cls, settings: Settings, gateway: Gateway, secret: bytes, tuning: Tuning = USUAL_TUNING) -> "Services":
+        """None of them runs yet. `secret` is for the keyed hashes in comments.
+
+        Raises `SettingsError`, and `jinja2.TemplateError` where a job script template cannot be rendered.
+        """
+        metrics = Metrics()
+        ledger, trust, key_locks = SubmissionLedger(), ControllerTrust(), KeyLocks()
+        gateway = WatchedGateway(MeasuredGateway(gateway, metrics.registry), trust)
+        cache = QueueCache(
+            gateway,
+            ledger,
+            trust,
+            max_waiting=settings.max_waiting_clients,
+            pace=tuning.pace,
+            remembered_max=tuning.remembered_max,
+            observers=(*metrics.observers, tell_of_bad_ends),
+        )
+        hashes = IdentityHashes(secret)
+        sender = JobSender(gateway, cache, trust, hashes)
+        past_jobs = PastJobs(gateway, kept_seconds=tuning.accounting_kept_seconds)
+        known_jobs = KnownJobs(cache, past_jobs)
+        recovery = JobRecovery(gateway, cache, ledger, trust, known_jobs, key_locks, sender, hashes)
+        lookup = JobLookup(cache, past_jobs)
+        metrics.add_state(BridgeState(metrics.tally, cache, recovery, gateway))
+        waiting_max = settings.threads - SPARE_THREADS
+        outputs_max = max(1, waiting_max // OUTPUT_SHARE)
+        clients_max = settings.max_waiting_clients
+        return cls(
+            gateway=gateway,
+            cache=cache,
+            recovery=recovery,
+            submitter=JobSubmitter(
+                JobFactory.of(settings, hashes),
+                hashes,
+                gateway,
+                sender,
+                cache,
+                known_jobs,
+                ledger,
+                trust,
+                recovery,
+                key_locks,
+                PendingLimit(cache, ledger, settings.max_pending_jobs),
+            ),
+            lookup=lookup,
+            canceller=JobCanceller(gateway, lookup, ledger),
+            outputs=JobOutputs(settings.output_folder, _masker(settings)),
+            request_rules=_request_rules(settings),
+            metrics=metrics,
+            verifiers=verifiers_of(settings, gateway),
+            slurm_limit=ConcurrencyLimit(waiting_max, "wait for Slurm"),
+            output_limit=ConcurrencyLimit(outputs_max, "read the output of jobs"),
+            # Some readers of outputs are slow for good; those that wait are each woken by a change.
+            output_shares=CallerShares(max(1, outputs_max // 2), "read the output of jobs"),
+            wait_shares=CallerShares(clients_max - clients_max // 8, "wait for a job to change"),
+        )
+
+    def start(self) -> None:
+        """Begin to look after the jobs; the gateway has been started."""
+        self.cache.start()
+        self.recovery.start()
+
+    def close(self) -> None:
+        """Stop."""
+        self.cache.close()
+        self.recovery.close()
+
+
+def _request_rules(settings: Settings) -> RequestRules:
+    return RequestRules(
+        settings.parsers,
+        targets=UriRules(
+            frozenset(scheme for scheme in settings.target_schemes if settings.target_folders or not is_sqlite(scheme)),
+            HostRules.of(settings.target_hosts, settings.denied_hosts),
+            settings.target_folders,
+        ),
+        sources=UriRules(
+            settings.source_schemes,
+            HostRules.of(settings.source_hosts, settings.denied_hosts),
+            settings.source_folders,
+        ),
+    )
+
+
+def _masker(settings: Settings) -> Masker:
+    return Masker([settings.mqtt_password.get_secret_value()] if settings.mqtt_password else [])
+
+
+def require_cluster_tokens(gateway: Gateway) -> None:
+    """Raise `SettingsError` where the controller says that it knows no tokens. One that is away is asked later."""
+    try:
+        facts = gateway.controller(Deadline.after(FACTS_TIMEOUT_SECONDS))
+    except BridgeError as error:
+        log.warning("cannot find out whether the cluster knows tokens", extra={"reason": str(error)})
+        return
+    if not facts.has_tokens:
+        raise StartError(
+            "slurm_tokens: the cluster knows no tokens: set AuthAltTypes=auth/jwt and AuthAltParameters=jwt_key=… in "
+            "slurm.conf and install Slurm's plugin auth_jwt.so here, or leave slurm_tokens out"
+        )

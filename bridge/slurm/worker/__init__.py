@@ -1,0 +1,1 @@
+"""The child process that talks to Slurm: the only package that imports pyslurm."""

@@ -1,0 +1,53 @@
+"""What is done to a job that is there: it is cancelled, or let begin."""
+
+import ctypes
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from bridge.slurm.job_ids import array_number
+from bridge.slurm.messages import Cancel, Cancelled, Find, JobSnapshot, Release, Released, Reply
+from bridge.slurm.worker.queue import ESLURM_INVALID_JOB_ID, find
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+ESLURM_ALREADY_DONE = 2021
+ESLURM_JOB_NOT_PENDING = 2073
+
+
+def cancel(pyslurm: "ModuleType", request: Cancel) -> Reply:
+    """Cancel the job if it still is that of `request`. Raises `pyslurm.RPCError` where the controller does not answer.
+
+    Between the two calls lies a millisecond, in which the job may start but no id comes again.
+    """
+    job = find(pyslurm, Find(array_number(request.job_id))).job
+    if job is None or not _is_as_requested(job, request):
+        return Cancelled(is_taken=False)
+    return _kill(pyslurm, request.job_id)
+
+
+def _is_as_requested(job: JobSnapshot, request: Cancel) -> bool:
+    is_same = job.comment == request.comment or job.submit_time == request.submit_time
+    return is_same and (job.state == "PENDING" or not request.only_waiting)
+
+
+def _kill(pyslurm: "ModuleType", job_id: str) -> Cancelled:
+    # pyslurm's own `cancel` knows no array elements, and reports success for a job that has ended or is unknown.
+    kill_job = ctypes.CDLL(None, use_errno=True).slurm_kill_job2
+    if kill_job(job_id.encode(), signal.SIGKILL, 0, None) == 0:
+        return Cancelled(is_taken=True)
+    code = ctypes.get_errno()
+    if code in (ESLURM_INVALID_JOB_ID, ESLURM_ALREADY_DONE):
+        return Cancelled(is_taken=False)
+    raise pyslurm.RPCError(code)
+
+
+def release(pyslurm: "ModuleType", request: Release) -> Reply:
+    """Let the job begin. Raises `pyslurm.RPCError` where the controller does not answer."""
+    try:
+        pyslurm.Job(int(request.job_id)).modify(pyslurm.JobSubmitDescription(begin_time=int(time.time())))
+    except pyslurm.RPCError as error:
+        if error.errno not in (ESLURM_INVALID_JOB_ID, ESLURM_ALREADY_DONE, ESLURM_JOB_NOT_PENDING):
+            raise
+    return Released()

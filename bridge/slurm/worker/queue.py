@@ -1,0 +1,126 @@
+"""What the controller knows of the bridge's jobs, read in a worker through pyslurm."""
+
+import os
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from bridge.slurm.comments import own_text
+from bridge.slurm.job_ids import array_indices, array_number
+from bridge.slurm.messages import Find, FollowedJob, Found, JobSnapshot, LoadQueue, QueueChange, Reply
+from bridge.slurm.states import FINISHED_STATES
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+ESLURM_INVALID_JOB_ID = 2017
+GAP_SECONDS = 60.0  # between two looks; in a longer one a job can have run and be forgotten
+
+
+def find(pyslurm: "ModuleType", request: Find) -> Found:
+    """Look one job up. Raises `pyslurm.RPCError` where the controller does not answer."""
+    try:
+        job = pyslurm.Job.load(request.job_id)
+    except pyslurm.RPCError as error:
+        if error.errno == ESLURM_INVALID_JOB_ID:
+            return Found(None)
+        raise
+    return Found(_snapshot(job) if job.user_id == os.getuid() else None)
+
+
+def _snapshots(job: Any) -> list[JobSnapshot]:
+    """The job; where it stands for the elements of an array that still wait, one for each of them."""
+    snapshot, waiting = _snapshot(job), job.array_tasks_waiting
+    if waiting is None:
+        return [snapshot]
+    return [replace(snapshot, job_id=f"{job.array_id}_{index}") for index in array_indices(waiting)]
+
+
+def _snapshot(job: Any) -> JobSnapshot:
+    reason = job.state_reason
+    return JobSnapshot(
+        # pyslurm has None for an index of 0.
+        job_id=str(job.id) if job.array_id is None else f"{job.array_id}_{job.array_task_id or 0}",
+        comment=text_of(job),
+        state=job.state,
+        state_reason=None if reason in (None, "None") else reason,
+        exit_code=job.exit_code or 0,
+        signal=job.exit_code_signal or 0,
+        submit_time=job.submit_time,
+        start_time=job.start_time,
+        end_time=job.end_time,
+        nodes=job.allocated_nodes,
+        partition=job.partition,
+        restarts=job.requeue_count or 0,
+        suspended_seconds=_suspended_seconds(job),
+    )
+
+
+def _suspended_seconds(job: Any) -> int:
+    """Slurm takes the pauses off the time that it says a job has run."""
+    if job.suspend_time is None or job.state not in FINISHED_STATES or job.start_time is None or job.end_time is None:
+        return 0
+    return max(0, int(job.end_time - job.start_time - job.run_time))
+
+
+class QueueReader:
+    """Tells what has changed in the queue since it last looked."""
+
+    def __init__(self, pyslurm: "ModuleType") -> None:
+        self._pyslurm = pyslurm
+        self._known: dict[str, JobSnapshot] | None = None
+        self._loaded_at_seconds = 0.0
+
+    def load(self, request: LoadQueue) -> Reply:
+        """Look at it. Raises `pyslurm.RPCError` where the controller does not answer."""
+        followed = {job.job_id: job for job in request.followed}
+        numbers = {array_number(job_id) for job_id in followed}
+        ours = (job for job in self._pyslurm.Jobs.load().values() if job.user_id == os.getuid())
+        bridges = (job for job in ours if text_of(job) or (job.array_id or job.id) in numbers)
+        jobs = {
+            snapshot.job_id: snapshot
+            for job in bridges
+            for snapshot in _snapshots(job)
+            if snapshot.comment or _is_same(snapshot, followed.get(snapshot.job_id))
+        }
+        known = self._known
+        if known is not None and time.monotonic() - self._loaded_at_seconds < GAP_SECONDS:
+            jobs.update((job.job_id, job) for job in _cancelled_elements(known, jobs))
+        self._known, self._loaded_at_seconds = jobs, time.monotonic()
+        if known is None:
+            return QueueChange(is_full=True, jobs=tuple(jobs.values()), gone=())
+        changed = tuple(job for job_id, job in jobs.items() if known.get(job_id) != job)
+        return QueueChange(is_full=False, jobs=changed, gone=tuple(known.keys() - jobs.keys()))
+
+
+def _cancelled_elements(known: Mapping[str, JobSnapshot], jobs: Mapping[str, JobSnapshot]) -> list[JobSnapshot]:
+    """Elements that were waiting and are not in the queue any more, while others of their array are.
+
+    Slurm keeps no record of an element that is cancelled before it is first considered for a start.
+    """
+    arrays = {job_id.partition("_")[0] for job_id in jobs if "_" in job_id}
+    gone = (known[job_id] for job_id in known.keys() - jobs.keys() if "_" in job_id)
+    waiting = (job for job in gone if job.state == "PENDING" and job.job_id.partition("_")[0] in arrays)
+    return [replace(job, state="CANCELLED", state_reason=None, end_time=int(time.time())) for job in waiting]
+
+
+def _is_same(snapshot: JobSnapshot, followed: FollowedJob | None) -> bool:
+    """Whether a job without a comment of the bridge is one that is followed. A requeue changes the time."""
+    if followed is None:
+        return False
+    return followed.submit_time in (None, snapshot.submit_time) or bool(snapshot.restarts)
+
+
+def text_of(job: Any) -> str:
+    """What the bridge has written on a job of the queue. In `extra` it stays if a comment is changed."""
+    return own_text(job.extra or "") or own_text(comment_of(job))
+
+
+def comment_of(job: Any) -> str:
+    """The comment of one of pyslurm's jobs, or of its accounting records."""
+    try:
+        return job.comment or ""
+    except UnicodeDecodeError:
+        return ""  # bytes that are no text: another program's

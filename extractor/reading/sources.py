@@ -1,0 +1,100 @@
+"""Where raw files come from: http(s), and, where the operator enables it, files below certain folders."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import requests
+
+from extractor import limits
+from extractor.errors import ExtractorError
+from extractor.logs import Progress, logger
+from extractor.reading import downloads
+from extractor.redaction import without_credentials
+from extractor.uris import check_source
+
+CONNECT_TIMEOUT_SECONDS = 10.0
+# Between two pieces of data, not for the whole transfer: a big file may take its time, a dead server may not.
+READ_TIMEOUT_SECONDS = 60.0
+CHUNK_BYTES = 1 << 20
+
+
+def check(uri: str) -> None:
+    """Raise `ValueError`, with a reason that repeats nothing secret of `uri`, unless it can be a source."""
+    check_source(uri, limits.source_rules(SCHEMES))
+
+
+@contextmanager
+def fetch(uri: str) -> Iterator[Path]:
+    """The source's content as a file that may be read while the context lasts.
+
+    Raises:
+        ExtractorError: the source cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="extractor-") as folder:
+        yield _FETCHERS[urlsplit(uri).scheme](uri, Path(folder) / "source")
+
+
+def _download(uri: str, destination: Path) -> Path:
+    shown = without_credentials(uri)
+    progress = Progress("%s bytes received")
+    received_bytes = 0
+    try:
+        with (
+            downloads.session() as session,
+            session.get(uri, stream=True, timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)) as response,
+            destination.open("wb") as file,
+        ):
+            if response.status_code != requests.codes.ok:
+                raise ExtractorError(
+                    f"cannot read {shown}: the server answered {response.status_code} {response.reason}"
+                )
+            transfer = limits.Transfer()
+            for chunk in response.iter_content(CHUNK_BYTES):
+                file.write(chunk)
+                received_bytes += len(chunk)
+                transfer.check(response.raw.tell(), received_bytes)
+                progress.reached(received_bytes)
+    except limits.DeniedError as error:
+        raise ExtractorError(f"cannot read {shown}: {error}") from None
+    except requests.Timeout:
+        raise ExtractorError(f"cannot read {shown}: no answer in time") from None
+    except requests.RequestException as error:
+        raise ExtractorError(f"cannot read {shown}: {_reason(error)}") from error
+    logger.info("%s: %s bytes received", shown, f"{received_bytes:,}")
+    return destination
+
+
+def _reason(error: requests.RequestException) -> str:
+    """The bottom of the chain of wrapped errors: what the system or the peer said."""
+    cause: BaseException = error
+    while inner := cause.__cause__ or cause.__context__:
+        cause = inner
+    return str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+
+
+def _open_below_folders(uri: str, _destination: Path) -> Path:
+    shown = without_credentials(uri)
+    try:
+        path = limits.checked_path(Path(unquote(urlsplit(uri).path)), limits.source_rules(SCHEMES).folders)
+    except (OSError, limits.DeniedError) as error:
+        raise ExtractorError(f"cannot read {shown}: {error}") from None
+    if not path.exists():
+        raise ExtractorError(f"cannot read {shown}: No such file or directory")
+    if not path.is_file():
+        raise ExtractorError(f"cannot read {shown}: not a file")
+    if not os.access(path, os.R_OK):
+        raise ExtractorError(f"cannot read {shown}: permission denied")
+    return path
+
+
+_FETCHERS: dict[str, Callable[[str, Path], Path]] = {
+    "http": _download,
+    "https": _download,
+    "file": _open_below_folders,
+}
+
+SCHEMES = tuple(_FETCHERS)

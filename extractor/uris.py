@@ -1,0 +1,1 @@
+../bridge/policy/uris.py

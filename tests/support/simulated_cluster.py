@@ -1,0 +1,303 @@
+"""Bridges on one in-memory cluster, with a clock that moves only when something waits. One thread plays all of them."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from bridge.core import deadline as deadline_module
+from bridge.core.deadline import Deadline
+from bridge.core.errors import BridgeError
+from bridge.core.key_locks import KeyLocks
+from bridge.jobs.requests.factory import JobFactory
+from bridge.jobs.requests.kinds import QaqcRequest
+from bridge.jobs.requests.metadata import JobMetadata
+from bridge.jobs.status import controller_trust, ledger, look_interval, past_jobs, queue_cache, watched_gateway
+from bridge.jobs.status.controller_trust import ControllerTrust
+from bridge.jobs.status.ledger import SubmissionLedger
+from bridge.jobs.status.past_jobs import PastJobs
+from bridge.jobs.status.queue_cache import QueueCache
+from bridge.jobs.status.watched_gateway import WatchedGateway
+from bridge.jobs.submission import known_jobs, pending_limit, recovery, sender, submitter
+from bridge.slurm.errors import outcome_unknown, reading_error
+from bridge.slurm.messages import FollowedJob, JobDescriptor, JobSnapshot, QueueChange
+from bridge.slurm.observed_gateway import ObservedGateway
+from bridge.slurm.states import FINISHED_STATES
+from tests.support import memory_gateway
+from tests.support.memory_gateway import NO_ANSWER, MemoryGateway
+from tests.support.samples import HASHES, settings
+
+SETTINGS = settings()
+REQUEST_SECONDS = 15.0
+MESSAGE_SECONDS = 10.0  # libslurm's own patience (MessageTimeout)
+SAVE_SECONDS = 5.0  # of work, after which slurmctld has saved a job (SAVE_MAX_WAIT)
+CALL_SECONDS = 0.002  # what a call takes where nothing is wrong
+TIMED: tuple[ModuleType, ...] = (
+    *(deadline_module, controller_trust, ledger, look_interval, past_jobs, queue_cache, watched_gateway),
+    *(recovery, sender, memory_gateway),
+)
+
+Request = tuple[str | None, str, str]  # caller, key in the comment and digest: who asked for what
+
+
+class VirtualTime:
+    """Stands in for `time`."""
+
+    def __init__(self) -> None:
+        self.now_seconds = 1_800_000_000.0
+        self.on_change: Callable[[], None] = lambda: None
+
+    def monotonic(self) -> float:
+        """As `time.monotonic`."""
+        return self.now_seconds
+
+    time = monotonic
+
+    def sleep(self, seconds: float) -> None:
+        """Let so much time pass."""
+        self.now_seconds += max(0.0, seconds)
+        self.on_change()
+
+
+@contextmanager
+def virtual_time() -> Iterator[VirtualTime]:
+    """Let the bridge's modules live in it; whoever waits lets it pass."""
+    clock = VirtualTime()
+
+    class Condition(threading.Condition):
+        def wait(self, timeout: float | None = None) -> bool:
+            clock.sleep(timeout or 0.0)
+            return False
+
+    stand_in = SimpleNamespace(Condition=Condition, Thread=threading.Thread)
+    patches = [patch.object(module, "time", clock) for module in TIMED]
+    with patch.object(queue_cache, "threading", stand_in):
+        for one in patches:
+            one.start()
+        try:
+            yield clock
+        finally:
+            for one in patches:
+                one.stop()
+
+
+@dataclass
+class Sent:
+    """A submission on its way."""
+
+    job: JobDescriptor
+    job_id: str | None = None
+
+
+class SimulatedCluster:
+    """A controller that stops, crashes and forgets, and what ran on its nodes."""
+
+    def __init__(self, clock: VirtualTime, *, has_accounting: bool) -> None:
+        self.clock = clock
+        self.memory = MemoryGateway(has_accounting=has_accounting)
+        self.runs: Counter[Request] = Counter()
+        self.foreign_ids: set[str] = set()
+        self.stopped_until = 0.0
+        self.reads_first = False  # of what piled up while it was stopped
+        self.stop_at_submission = 0.0  # for so long; 0: not
+        self.meanwhile: Callable[[], None] | None = None  # what happens during the next submission, or silence
+        self.waits_for_submission = False  # with that
+        self.nodes_are_up = True
+        self._backlog: list[Sent] = []
+        self._stopped_seconds = 0.0  # in all
+        self._accepted_at: dict[str, float] = {}  # by job id; the time in which it was stopped does not count
+        clock.on_change = self.go_on
+
+    def jobs(self) -> list[JobSnapshot]:
+        """Those that the controller knows."""
+        found = (self.memory.find(job_id, Deadline.after(1)) for job_id in self.memory.descriptors)
+        return [job for job in found if job is not None]
+
+    def request_of(self, job_id: str) -> Request:
+        """Whose job this is, whatever was done to its comment."""
+        metadata = JobMetadata.from_json(self.memory.descriptors[job_id].comment)
+        assert metadata is not None
+        return metadata.by, metadata.key, metadata.digest
+
+    def go_on(self) -> None:
+        """Do what is due by now."""
+        if self.clock.now_seconds >= self.stopped_until:
+            self._execute_backlog()
+            self._start_jobs()
+
+    def call(self, deadline: Deadline, sent: Sent | None = None) -> bool:
+        """Wait as a call has to. False where it is given up; `sent` is executed all the same."""
+        if self.stop_at_submission and sent is not None:
+            self.stop(self.stop_at_submission)
+            self.stop_at_submission = 0.0
+        is_stopped = self.clock.now_seconds < self.stopped_until
+        if sent is not None and is_stopped:
+            self._backlog.append(sent)
+        if self.meanwhile and (sent is not None or (is_stopped and not self.waits_for_submission)):
+            meanwhile, self.meanwhile = self.meanwhile, None
+            meanwhile()
+        if sent is not None and not is_stopped:  # it took its time on the way
+            self._backlog.append(sent)
+        patience_seconds = min(MESSAGE_SECONDS, deadline.remaining_seconds)
+        left_seconds = self.stopped_until - self.clock.now_seconds
+        if left_seconds > patience_seconds:
+            self.clock.sleep(patience_seconds)
+            return False
+        self.clock.now_seconds += max(left_seconds, CALL_SECONDS)
+        if sent is not None or left_seconds <= 0 or not self.reads_first:
+            self.go_on()
+        return True
+
+    def stop(self, seconds: float) -> None:
+        """It answers nothing for so long, and saves nothing."""
+        self.stopped_until = self.clock.now_seconds + seconds
+        self._stopped_seconds += seconds
+
+    def unsaved(self, number: int) -> list[JobSnapshot]:
+        """The jobs accepted last, so many at most, that a crash now would lose."""
+        jobs = self.jobs()
+        saved_at = self.clock.now_seconds - self._stopped_seconds - SAVE_SECONDS
+        return [job for job in jobs[len(jobs) - min(number, len(jobs)) :] if self._accepted_at[job.job_id] > saved_at]
+
+    def crash(self, lost: list[JobSnapshot]) -> None:
+        """Start again without these jobs; their ids come again."""
+        for job in lost:
+            if job.state == "RUNNING" and job.job_id not in self.foreign_ids:
+                self.runs[self.request_of(job.job_id)] -= 1  # its node ends a job that the controller does not know
+            self.foreign_ids.discard(job.job_id)
+            self.memory.lose(job.job_id)
+        self.memory.restart()
+        self.clock.sleep(1.0)
+
+    def submit_by_hand(self, job: JobDescriptor) -> str:
+        """Another program's job; returns its id."""
+        job_id = self._accept(job)
+        self.foreign_ids.add(job_id)
+        self.go_on()
+        return job_id
+
+    def _execute_backlog(self) -> None:
+        backlog, self._backlog = self._backlog, []
+        for sent in backlog:
+            sent.job_id = self._accept(sent.job)
+
+    def _accept(self, job: JobDescriptor) -> str:
+        job_id = self.memory.submit(job, Deadline.after(1))
+        self._accepted_at[job_id] = self.clock.now_seconds - self._stopped_seconds
+        return job_id
+
+    def _start_jobs(self) -> None:
+        for job in self.jobs() if self.nodes_are_up else ():
+            begin_time = self.memory.descriptors[job.job_id].begin_time or 0
+            may_begin = begin_time <= self.clock.now_seconds or job.job_id in self.memory.released
+            if job.state == "PENDING" and may_begin:
+                self.memory.put(job.job_id, {"state": "RUNNING", "nodes": "n1"})
+                if job.job_id not in self.foreign_ids:
+                    self.runs[self.request_of(job.job_id)] += 1
+
+
+class Port(ObservedGateway):
+    """One bridge's way to the cluster."""
+
+    def __init__(self, cluster: SimulatedCluster) -> None:
+        super().__init__(cluster.memory)
+        self._cluster = cluster
+
+    @contextmanager
+    def around(self, call: str) -> Iterator[None]:
+        """See `ObservedGateway`."""
+        if not self._cluster.call(Deadline.after(MESSAGE_SECONDS)):
+            raise reading_error(*NO_ANSWER)
+        yield
+        self._cluster.go_on()
+
+    def queue(self, deadline: Deadline, followed: Any = ()) -> QueueChange:
+        """The whole queue each time: the bridges share one memory of what was told."""
+        with self.around("queue"):
+            self._cluster.memory.tell_all_again()
+            return self._cluster.memory.queue(deadline, tuple[FollowedJob, ...](followed))
+
+    def submit(self, descriptor: JobDescriptor, deadline: Deadline) -> str:
+        """See `Gateway`."""
+        sent = Sent(descriptor)
+        if not self._cluster.call(deadline, sent):
+            raise outcome_unknown("Slurm did not answer in time")
+        assert sent.job_id is not None
+        return sent.job_id
+
+
+class SimulatedBridge:
+    """What submits jobs, looks after them and tells of them, without threads and HTTP."""
+
+    def __init__(self, cluster: SimulatedCluster) -> None:
+        self.ledger, trust, locks = SubmissionLedger(), ControllerTrust(), KeyLocks()
+        gateway = WatchedGateway(Port(cluster), trust)
+        self.cache = QueueCache(gateway, self.ledger, trust, max_waiting=1)
+        known = known_jobs.KnownJobs(self.cache, PastJobs(gateway))
+        job_sender = sender.JobSender(gateway, self.cache, trust, HASHES)
+        self.recovery = recovery.JobRecovery(gateway, self.cache, self.ledger, trust, known, locks, job_sender, HASHES)
+        self._submitter = submitter.JobSubmitter(
+            JobFactory.of(SETTINGS, HASHES),
+            HASHES,
+            gateway,
+            job_sender,
+            self.cache,
+            known,
+            self.ledger,
+            trust,
+            self.recovery,
+            locks,
+            pending_limit.PendingLimit(self.cache, self.ledger, None),
+        )
+        self._gateway = gateway
+
+    def post(self, caller: str, key: str, body: int) -> str | None:
+        """Submit; the id of the job that was promised."""
+        request = QaqcRequest.model_construct(target="sqlite:////x.db", thing_uuid=UUID(int=body))
+        deadline = Deadline.after(REQUEST_SECONDS)
+        with suppress(BridgeError):
+            return self._submitter.submit(request, deadline, request_id="r", offered_key=key, caller=caller).job_id
+        return None
+
+    def cancel(self, job_id: str) -> Request | None:
+        """As a `DELETE` does. Whose job the bridge takes this one for; its request is given up."""
+        view = self.cache.find(job_id)
+        if view is None or view.is_finished:
+            return None
+        metadata = view.job.metadata
+        self.ledger.withdraw(metadata)
+        with suppress(BridgeError):
+            self._gateway.cancel(view.job.cancellation(), Deadline.after(REQUEST_SECONDS))
+        return metadata.by, metadata.key, metadata.digest
+
+    def watched_requests(self) -> set[Request]:
+        """Whose jobs it submits again if the controller loses them."""
+        jobs = [job.metadata for job in self.ledger.unsaved()]
+        return {(job.by, job.key, job.digest) for job in jobs}
+
+    def look(self) -> None:
+        """Look at the queue, as for a reader."""
+        with suppress(BridgeError):
+            self.cache.take_look(Deadline.after(REQUEST_SECONDS))
+
+    def has_seen_end_of(self, request: Request) -> bool:
+        """Whether it knows that the request's job has ended."""
+        _, key, digest = request
+        return any(job.is_finished and job.metadata.digest == digest for job in self.cache.with_key(key))
+
+
+def copied(job: JobDescriptor) -> JobDescriptor:
+    """What another program submits with the comment of a job."""
+    return replace(job, begin_time=None)
+
+
+def has_ended(job: JobSnapshot) -> bool:
+    """Whether the job is in a state that it does not leave."""
+    return job.state in FINISHED_STATES
