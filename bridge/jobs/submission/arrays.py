@@ -1,22 +1,35 @@
 """What is done to several elements of an array at once: one call to Slurm, and not one for each."""
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from msgspec.structs import replace
 
+from bridge.jobs.requests.metadata import JobMetadata
 from bridge.jobs.status.job_view import Job
 from bridge.slurm.job_ids import elements_id, index_of, whole_id
 from bridge.slurm.messages import Cancel
 
-J = TypeVar("J")
+
+class HasMetadata(Protocol):
+    """A job of any sort."""
+
+    @property
+    def metadata(self) -> JobMetadata:
+        """What its comment says."""
+
+
+J = TypeVar("J", bound=HasMetadata)
 
 
 def by_array(jobs: Iterable[J], id_of: Callable[[J], str]) -> list[list[J]]:
-    """The elements of each array together, by index; each other job by itself. In the order in which they came."""
-    together: dict[str, list[J]] = {}
+    """The elements of each array together, by index; each other job by itself. In the order in which they came.
+
+    Where a controller has crashed, two arrays may have had the same id.
+    """
+    together: dict[tuple[str, str | None], list[J]] = {}
     for job in jobs:
-        together.setdefault(whole_id(id_of(job)), []).append(job)
+        together.setdefault((whole_id(id_of(job)), job.metadata.tag), []).append(job)
     return [sorted(some, key=lambda job: index_of(id_of(job)) or 0) for some in together.values()]
 
 

@@ -173,7 +173,7 @@ class JobRecovery:
             self._cache.take_trusted_look(deadline)
             still_lost = [job for job in lost if self._is_lost(job)]  # the clients of the others were faster
             for together in by_array(still_lost, lambda job: job.job_id):
-                self._submit_again(together, deadline)
+                self._submit_again(together, Deadline.after(RPC_SECONDS))
 
     def _is_lost(self, job: AcceptedJob) -> bool:
         """Not in the queue, and has not ended. As long as accounting cannot be asked, that is not known."""

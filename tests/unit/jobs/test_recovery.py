@@ -196,3 +196,14 @@ def test_a_late_duplicate_of_an_array_is_cancelled_as_far_as_it_waits(watched: W
     wait_until(lambda: state(watched.gateway, "2_2") == "CANCELLED", "the second is cancelled")
     states = {job_id: state(watched.gateway, job_id) for job_id in ("1_0", "1_1", "1_2", "2_0", "2_1")}
     assert states == {"1_0": "PENDING", "1_1": "CANCELLED", "1_2": "PENDING", "2_0": "CANCELLED", "2_1": "RUNNING"}
+
+
+def test_arrays_that_had_the_same_id_come_back_each(watched: Watched) -> None:
+    first = submit_array(watched, (0, 1))
+    for index in (0, 1):
+        watched.gateway.lose(f"1_{index}")
+    second = submit_array(watched, (0, 1))
+    assert list(watched.gateway.descriptors) == ["1"]
+    watched.gateway.crash()
+    wait_until(lambda: elements(watched, first) == ["_0", "_1"], "the first is there, once")
+    wait_until(lambda: elements(watched, second) == ["_0", "_1"], "the second is there, once")
