@@ -6,8 +6,9 @@ So that no client takes the places of the others, and each only closes its own:
    longest.
 3. Where connections that never completed a request have more than half, those of them that have waited longest: a
    client that only opens connections, or sends its requests a byte a second (slowloris).
-4. All on which no request has come for longest.
+4. All on which no request has come for longest, and for a moment at least.
 5. Those whose client takes the answer slowest.
+6. The others: a newcomer has a moment to send its request.
 One whose request is being handled never gives way.
 """
 
@@ -17,7 +18,7 @@ from collections.abc import Sequence
 
 from bridge.http.server.waitress_channel import ProblemChannel
 
-STALLED_SECONDS = 0.25  # without a byte taken: longer than a round trip to another continent
+STALLED_SECONDS = 0.25  # without a byte taken or sent: longer than a round trip to another continent
 
 
 def giving_way(channels: Sequence[ProblemChannel], surplus: int, places: int, now: float) -> Sequence[ProblemChannel]:
@@ -36,7 +37,7 @@ def giving_way(channels: Sequence[ProblemChannel], surplus: int, places: int, no
             return 2, channel.waiting_since
         if are_strangers_many and not channel.was_answered:
             return 3, channel.waiting_since
-        return 4, channel.waiting_since
+        return 4 if now - channel.waiting_since > STALLED_SECONDS else 6, channel.waiting_since
 
     candidates = [channel for channel in channels if channel.is_waiting or channel.total_outbufs_len]
     return heapq.nsmallest(surplus, candidates, key=rank)

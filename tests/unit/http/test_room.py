@@ -49,6 +49,12 @@ DEAF = [connection(f"deaf {number}", unsent=1, last_activity=NOW - 60 + number) 
             [connection("fast", unsent=9, rate=1e6), connection("slow", unsent=9, rate=1e3)], 1, ["slow"], id="slowest"
         ),
         pytest.param(
+            [connection("reads", unsent=9, rate=1e6), connection("newcomer", waiting_since=NOW - 0.1)],
+            1,
+            ["reads"],
+            id="a-newcomer-has-a-moment",
+        ),
+        pytest.param(
             [connection("new", waiting_since=NOW), connection("old", waiting_since=NOW - 9)], 1, ["old"], id="longest"
         ),
         pytest.param(
