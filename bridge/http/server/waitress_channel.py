@@ -30,6 +30,7 @@ from waitress.channel import HTTPChannel
 from waitress.utilities import BadRequest
 
 from bridge.core.deadline import Deadline
+from bridge.http.server.body_limits import LimitingParser
 from bridge.http.server.waitress_tasks import AnswerTask, LateError, ProblemTask
 
 # A socket that is closed with input unread tells its client "connection reset", which may overtake the answer. So
@@ -95,6 +96,7 @@ class ProblemChannel(HTTPChannel):
     socket: Any
     _flush_exception: Any
 
+    parser_class = LimitingParser
     task_class = AnswerTask
     error_task_class = ProblemTask
     is_lent = False  # to a thread; only that closes the socket, reads from it and takes requests
