@@ -56,7 +56,7 @@ class QueueSnapshot:
         return sorted([*news.values(), *others], key=lambda job: job.order, reverse=True)
 
     def with_key(self, key: str) -> list[Job]:
-        """The jobs that have `key`, in the queue or seen to end, oldest first; array elements are not among them."""
+        """The jobs that have `key`, in the queue or seen to end, oldest first."""
         jobs = [self._jobs[job_id] for job_id in self._ids_by_key.get(key, ())]
         gone = [job for job in self._gone.with_key(key) if job.is_finished]
         ended = [old for old in gone if not any(old.is_same(job) for job in jobs)]
@@ -100,10 +100,10 @@ class QueueSnapshot:
         remembered = self._remembered.pop(job.id, None)
         self._jobs[job.id] = job
         self.pending += job.is_pending
-        if not job.is_array_element:
-            self._ids_by_key[job.key] = (*self._ids_by_key.get(job.key, ()), job.id)
-            note = self._gone.note if job.is_finished else self._gone.take_back
-            note(job)
+        key = job.key
+        self._ids_by_key[key] = (*self._ids_by_key.get(key, ()), job.id)
+        note = self._gone.note if job.is_finished else self._gone.take_back
+        note(job)
         known = before or (remembered.job if remembered else None)
         if known is not None and known.key != job.key:  # the id of another job, given again after a controller's crash
             return [*([JobChange(before, None)] if before else []), JobChange(None, job, self._is_end(None, job))]
@@ -126,10 +126,9 @@ class QueueSnapshot:
         if job is None:
             return None
         self.pending -= job.is_pending
-        if not job.is_array_element:
-            others = tuple(other for other in self._ids_by_key.pop(job.key) if other != job_id)
-            if others:
-                self._ids_by_key[job.key] = others
+        key = job.key
+        if others := tuple(other for other in self._ids_by_key.pop(key) if other != job_id):
+            self._ids_by_key[key] = others
         return job
 
     def _forget_old(self) -> None:
