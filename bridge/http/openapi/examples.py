@@ -5,6 +5,7 @@ from bridge.core.errors import (
     AlreadyFinishedError,
     BodyTooLargeError,
     BridgeError,
+    CannotRetryError,
     ControllerUnreachableError,
     FieldError,
     ForbiddenError,
@@ -30,6 +31,7 @@ from bridge.core.errors import (
 from bridge.http.documents.problems import problem_document
 from bridge.http.documents.response_models import (
     BatchDocument,
+    CancellationsDocument,
     HealthDocument,
     JobDocument,
     JobListDocument,
@@ -108,6 +110,23 @@ RUNNING_JOB: JobDocument = {
     "explanation": "is running",
 }
 
+RETRIED_JOB: JobDocument = {
+    **JOB,
+    "state": "PENDING",
+    "state_reason": "BeginTime",
+    "finished": False,
+    "succeeded": False,
+    "exit_code": None,
+    "submit_time": "2026-11-24T00:59:03Z",
+    "start_time": None,
+    "end_time": None,
+    "queue_seconds": None,
+    "run_seconds": None,
+    "nodes": None,
+    "restarts": 1,
+    "explanation": "was put back into the queue and runs again after a pause, of two minutes by Slurm's default",
+}
+
 ERRORS: dict[type[BridgeError], BridgeError] = {
     type(error): error
     for error in (
@@ -119,6 +138,7 @@ ERRORS: dict[type[BridgeError], BridgeError] = {
         MethodNotAllowedError("This address does not take this method; `Allow` names those it takes."),
         RequestTimeoutError("The request was not complete within 20 s. Send it again."),
         AlreadyFinishedError("The job has ended, or is not known to Slurm any more: nothing to cancel."),
+        CannotRetryError("The job has not ended: it is RUNNING. Cancel it first, or wait for its end."),
         BodyTooLargeError("The body may have 65536 bytes."),
         UnsupportedMediaTypeError("Send the body as `Content-Type: application/json`, in UTF-8."),
         RangeNotSatisfiableError(2048),
@@ -175,6 +195,13 @@ QUERY: QueryDocument = {
     "results": [
         {"job_id": "17", "status": 200, "job": JOB},
         {"job_id": "99", "status": 404, "problem": problem_example(NotFoundError, "/jobs/query")},
+    ]
+}
+
+CANCELLED: CancellationsDocument = {
+    "results": [
+        {"job_id": "17", "status": 202, "job": RUNNING_JOB},
+        {"job_id": "99", "status": 404, "problem": problem_example(NotFoundError, "/jobs/cancel")},
     ]
 }
 

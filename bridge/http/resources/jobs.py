@@ -13,6 +13,7 @@ from bridge.http.middleware.request_context import HAS_HUNG_UP, client_of
 from bridge.jobs.status.job_view import JobView
 from bridge.jobs.status.lookup import JobLookup
 from bridge.jobs.submission.cancellation import JobCanceller
+from bridge.jobs.submission.retry import JobRetrier
 
 BUSY_RETRY_SECONDS = "1"  # for clients that were not let wait
 
@@ -63,6 +64,22 @@ class JobResource:
         response.data = job_document(view)
 
 
+class RetryResource:
+    """A job that is to be run again."""
+
+    def __init__(self, retrier: JobRetrier, slurm_limit: ConcurrencyLimit) -> None:
+        self._retrier = retrier
+        self._slurm_limit = slurm_limit
+
+    def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
+        """202 with the job, which waits."""
+        refuse_query(request)
+        with self._slurm_limit:
+            view = self._retrier.retry(job_id, request.context.deadline)
+        response.status = falcon.HTTP_202
+        response.data = job_document(view)
+
+
 class JobListResource:
     """All jobs of the bridge."""
 
@@ -93,6 +110,24 @@ class JobQueryResource:
         _say_how_recent(response, self._lookup)
         response.data = query_document(
             [(job_id, found[job_id]) for job_id in ids], request.path, request.context.request_id
+        )
+
+
+class JobCancellationResource:
+    """Many jobs that are to be cancelled."""
+
+    def __init__(self, canceller: JobCanceller, slurm_limit: ConcurrencyLimit) -> None:
+        self._canceller = canceller
+        self._slurm_limit = slurm_limit
+
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
+        """200 with an answer for each id, in the order asked: the job as it stood before, or why it stays."""
+        refuse_query(request)
+        ids = read_request(JobIdsQuery, read_json_body(request)).ids
+        with self._slurm_limit:
+            done = self._canceller.cancel_all(ids, request.context.deadline)
+        response.data = query_document(
+            [(job_id, done[job_id]) for job_id in ids], request.path, request.context.request_id, 202
         )
 
 

@@ -196,6 +196,26 @@ def test_a_job_is_cancelled(bridge: Bridge) -> None:
     assert bridge.wait(job_id, timeout_seconds=20).state == "CANCELLED"
 
 
+def test_many_jobs_are_cancelled(bridge: Bridge) -> None:
+    batch = bridge.submit_batch("qaqc", [QAQC] * 3)
+    results = bridge.cancel_many([*(job.job_id for job in batch.jobs), "99"])
+    assert [(result.job_id, result.status) for result in results] == [
+        ("1_0", 202),
+        ("1_1", 202),
+        ("1_2", 202),
+        ("99", 404),
+    ]
+    assert bridge.wait("1_2", timeout_seconds=20).state == "CANCELLED"
+
+
+def test_a_job_runs_again(bridge: Bridge, gateway: MemoryGateway) -> None:
+    job_id = bridge.submit_qaqc(**QAQC).job_id
+    gateway.put(job_id, FAILED)
+    assert not bridge.wait(job_id, timeout_seconds=20).succeeded
+    again = bridge.retry(job_id)
+    assert (again.job_id, again.state, again.restarts) == (job_id, "PENDING", 1)
+
+
 def test_output(bridge: Bridge, tmp_path: Path) -> None:
     (tmp_path / "qaqc-1.err").write_bytes(b"12345")
     assert bridge.output("1") == b"12345"
