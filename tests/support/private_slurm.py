@@ -44,6 +44,8 @@ class PrivateSlurm:
         cpus: CPUs of each node, which need not have so many: as many jobs run at a time.
     """
 
+    _controllers: tuple[str, ...] = ("slurmctld",)
+
     def __init__(
         self,
         folder: Path,
@@ -243,11 +245,11 @@ class PrivateSlurm:
         """Let the clients' socket be the one of a daemon that runs: a node's, as on a cluster, or else slurmctld's."""
         if self._daemons:
             link = self.folder / "new.socket"
-            link.symlink_to(self._socket_of(min(self._daemons, key=lambda name: (name == "slurmctld", name))))
+            link.symlink_to(self._socket_of(min(self._daemons, key=lambda name: (name in self._controllers, name))))
             link.rename(self.folder / "sack.socket")
 
     def _socket_of(self, name: str) -> Path:
-        return self.folder / f"{name}.run" / ("slurmctld" if name == "slurmctld" else "slurm") / "sack.socket"
+        return self.folder / f"{name}.run" / ("slurmctld" if name in self._controllers else "slurm") / "sack.socket"
 
     def _controller_answers(self) -> str | None:
         try:
