@@ -202,18 +202,18 @@ def make_trouble(slurm: TwoControllers, clients: Clients) -> None:
             slurm.resume_controller()
 
     at(0.1)
-    stop(4)
+    stop(12)
     at(0.2)
     slurm.replace_jwt_key()
     at(0.3)
-    stop(8)
+    stop(4)
     at(0.4)
     with slurm.conf_path.open("a") as conf:
         conf.write(f"SlurmctldParameters={RPC_LIMIT}\n")
     slurm.restart_controllers()
     clients.pause_seconds = 0.0  # more than the limit has room for
     at(0.5)
-    stop(12)
+    stop(8)
     clients.pause_seconds = LONG_PAUSE_SECONDS
     at(0.6)
     take_over(slurm)
@@ -223,7 +223,7 @@ def make_trouble(slurm: TwoControllers, clients: Clients) -> None:
 def take_over(slurm: TwoControllers) -> None:
     """The primary is killed. No job runs that it has not saved: such a one would run again, without accounting."""
     slurm.run("scontrol", "update", "partition=normal", "state=down")
-    wait_until(lambda: all(job.state != "RUNNING" for job in queue(slurm)), "no job runs")
+    wait_until(lambda: all(job.state != "RUNNING" for job in queue(slurm)), "no job runs", 60)
     ended_at = time.time()
     saved_jobs = slurm.folder / "state" / "job_state"
     wait_until(lambda: saved_jobs.stat().st_mtime > ended_at, "that is saved")
