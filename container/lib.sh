@@ -4,7 +4,8 @@
 container=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 checkout=$(dirname "$container")
 cache=${BRIDGE_CACHE_DIR:-/var/cache/tsm-slurm-bridge}
-running_box=/run/tsm-slurm-bridge.box # "PID START-TIME" of the first process in the box that `run` started
+running_boxes=/run/tsm-slurm-bridge.boxes # a file a box that `run` started: named after its first process, with its start time
+box_port=/run/slurm-bridge.port           # in such a box, once it is ready: the bridge's port
 token_file=/var/lib/slurm-bridge/tokens.json # in a box that listens beyond loopback, where callers need a token
 
 die() {
@@ -90,12 +91,16 @@ know_token_file() {
     [[ ! -e $1$token_file ]] || export BRIDGE_TOKEN_FILE=${BRIDGE_TOKEN_FILE:-$token_file}
 }
 
-# Prints the pid of the running box's first process, if there is one.
-running_pid() {
-    local pid started
-    read -r pid started 2>/dev/null <"$running_box" || return 1
-    # A pid that was given to another process since has another start time.
-    [[ $started == "$(start_time "$pid")" ]] && echo "$pid"
+# Prints "PID PORT" of each box that runs: of its first process, and of the bridge in it (nothing before it is ready).
+running() {
+    local file pid
+    for file in "$running_boxes"/*; do
+        pid=${file##*/}
+        # A pid that was given to another process since has another start time.
+        if [[ -e $file && $(<"$file") == "$(start_time "$pid")" ]]; then
+            echo "$pid $(cat "/proc/$pid/root$box_port" 2>/dev/null)"
+        fi
+    done
 }
 
 # Of a process that runs, not of one that is only waiting to be buried.

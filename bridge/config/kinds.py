@@ -17,8 +17,12 @@ class KindSettings(BaseModel):
     partition: str | None = Field(None, description="Partition (`--partition`)")
     account: str | None = Field(None, description="Account to charge (`--account`)")
     qos: str | None = Field(None, description="Quality of service (`--qos`)")
-    time_limit_minutes: Annotated[int, Field(gt=0, lt=2**31)] | None = Field(
-        None, description="Time limit in minutes (`--time`)"
+    time_limit_minutes: int = Field(
+        240,
+        ge=0,
+        lt=2**31,
+        description="Time limit in minutes (`--time`): an hour for a source (`source_max_minutes`), the rest for what "
+        "comes after; 0 leaves it to the partition. One whose `MaxTime` is shorter needs a shorter one here",
     )
     memory_mib: Annotated[int, Field(gt=0, lt=2**31)] | None = Field(
         None, description="Memory of a job in MiB (`--mem`)"

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 QUEUED_MAX_BYTES = 4 * 1024 * 1024  # some 10,000 lines: seconds of the busiest service
 WRITE_MAX_BYTES = 64 * 1024  # at once: what a pipe takes
-GATHER_SECONDS = 0.005  # lines that come so soon after each other are written together: the thread wakes up seldom
+GATHER_SECONDS = 0.02  # lines that come so soon after each other are written together: the thread wakes up seldom
 PAUSE_SECONDS = 0.2  # after a write that failed
 DRAIN_SECONDS = 1.0  # what the end of the process waits for a reader
 

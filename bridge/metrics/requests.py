@@ -1,5 +1,7 @@
 """How HTTP requests and submissions fared."""
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from bridge.jobs.requests.kinds import KIND_NAMES
@@ -13,7 +15,7 @@ class RequestCounters:
     """Safe to use from many threads."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._requests = Counter(
+        requests = Counter(
             "http_requests",
             "Requests answered, by route and status.",
             ("route", "status"),
@@ -27,7 +29,7 @@ class RequestCounters:
             namespace=NAMESPACE,
             registry=registry,
         )
-        self._seconds = Histogram(
+        seconds = Histogram(
             "http_request_seconds",
             "How long requests took, waiting for a job to change included.",
             ("route",),
@@ -35,23 +37,27 @@ class RequestCounters:
             registry=registry,
             buckets=SECONDS,
         )
-        self._submissions = Counter(
+        submissions = Counter(
             "submissions",
             "Submissions: accepted, replayed (the key had its job), or the type of the problem.",
             ("kind", "outcome"),
             namespace=NAMESPACE,
             registry=registry,
         )
+        # What `labels` returns is kept: to look it up takes longer than to count.
+        self._requests_of = cache(requests.labels)
+        self._seconds_of = cache(seconds.labels)
+        self._submissions_of = cache(submissions.labels)
         for kind in KIND_NAMES:
-            self._submissions.labels(kind, ACCEPTED)
+            self._submissions_of(kind, ACCEPTED)
 
     def note_answer(self, route: str, status: int, seconds: float, problem: str | None) -> None:
         """A request of this route was answered; `problem` is the type of the error."""
-        self._requests.labels(route, status).inc()
-        self._seconds.labels(route).observe(seconds)
+        self._requests_of(route, status).inc()
+        self._seconds_of(route).observe(seconds)
         if problem is not None:
             self._problems.labels(problem).inc()
 
     def note_submission(self, kind: str, outcome: str) -> None:
         """A request to submit a job of this kind was answered."""
-        self._submissions.labels(kind, outcome).inc()
+        self._submissions_of(kind, outcome).inc()

@@ -46,6 +46,11 @@ class UriRules:
     folders: Sequence[Path] = ()
 
 
+def is_uri_text(text: str) -> bool:
+    """Whether each character of `text` may stand in a URI."""
+    return _URI_TEXT.fullmatch(text) is not None
+
+
 def is_sqlite(scheme: str) -> bool:
     """Whether URIs with `scheme` name an SQLite file, with whatever driver (`sqlite+pysqlite`)."""
     return scheme.partition("+")[0] == "sqlite"
@@ -86,7 +91,7 @@ def _split(uri: str, schemes: frozenset[str], max_bytes: int) -> tuple[str, str]
     """The scheme, in lower case, and what follows its `://`."""
     if len(uri) > max_bytes:
         raise ValueError(f"must have at most {max_bytes} bytes")
-    if not _URI_TEXT.fullmatch(uri):
+    if not is_uri_text(uri):
         raise ValueError("must be a URI (RFC 3986): percent-encode every character that may not stand in one")
     scheme, separator, rest = uri.partition("://")
     if not separator or scheme.lower() not in schemes:

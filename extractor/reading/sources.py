@@ -17,7 +17,7 @@ from extractor.redaction import without_credentials
 from extractor.uris import check_source
 
 CONNECT_TIMEOUT_SECONDS = 10.0
-# Between two pieces of data, not for the whole transfer: a big file may take its time, a dead server may not.
+# Between two pieces of data: a big file may take its time (`limits.source_time`), a dead server may not.
 READ_TIMEOUT_SECONDS = 60.0
 CHUNK_BYTES = 1 << 20
 
@@ -44,8 +44,9 @@ def _download(uri: str, destination: Path) -> Path:
     received_bytes = 0
     try:
         with (
-            downloads.session() as session,
-            session.get(uri, stream=True, timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)) as response,
+            limits.source_time(),
+            downloads.Session() as session,
+            session.answer(uri, timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)) as response,
             destination.open("wb") as file,
         ):
             if response.status_code != requests.codes.ok:

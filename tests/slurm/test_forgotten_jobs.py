@@ -1,19 +1,23 @@
 """Jobs of one's own are found whatever the controller has forgotten, on a cluster with accounting."""
 
 import os
+import re
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.support.accounting import ACCOUNT, running_accounting
-from tests.support.bridge_process import SERVICE_USER, running_bridge, service_environment
+from tests.support.bridge_process import SERVICE_USER, Bridge, running_bridge, service_environment
 from tests.support.private_slurm import PrivateSlurm, PrivateSlurmError
 from tests.support.samples import PARSE_BODY, QAQC_BODY, of_each_kind
 from tests.support.waiting import wait_until
 
 PURGE_SECONDS = 90.0  # slurmctld looks once a minute for jobs that it may forget
+REQUEST_SECONDS = 15.0  # the default of request_timeout_seconds
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +118,50 @@ def test_a_slurmdbd_that_is_away_is_told_where_it_would_have_been_asked(
         finally:
             os.kill(slurmdbd, signal.SIGCONT)
         wait_until(lambda: bridge.get("/jobs/4000001").status == 404, "slurmdbd is asked again", 30)
+
+
+def test_a_slurmdbd_that_hangs_is_asked_a_few_times_for_a_thousand_jobs(
+    slurm: PrivateSlurm, environment: dict[str, str], shared_folder: Path
+) -> None:
+    (shared_folder / "hangs").mkdir()
+    slurmdbd = int((slurm.folder / "slurmdbd.pid").read_text())
+    unknown = [str(4_100_000 + number) for number in range(1000)]
+    with running_bridge(shared_folder / "hangs", environment) as bridge, ThreadPoolExecutor(3) as clients:
+        assert bridge.get("/jobs/4000000").status == 404
+        asked_before = questions_to_accounting(bridge)
+        os.kill(slurmdbd, signal.SIGSTOP)
+        try:
+            started = time.monotonic()
+            queries = [clients.submit(bridge.post, "/jobs/query", {"ids": unknown}) for _ in range(3)]
+            healthy = []
+            while not all(query.done() for query in queries):
+                begun_at = time.monotonic()
+                assert bridge.get("/health").status == 200
+                healthy.append(time.monotonic() - begun_at)
+                time.sleep(0.02)
+            taken = time.monotonic() - started
+        finally:
+            os.kill(slurmdbd, signal.SIGCONT)
+        for query in queries:
+            assert query.result().status == 200
+            answers = query.result().body["results"]
+            assert [answer["job_id"] for answer in answers] == unknown
+            assert {answer["problem"]["type"] for answer in answers} == {"urn:tsm-slurm-bridge:accounting-unreachable"}
+        asked = questions_to_accounting(bridge) - asked_before
+        print(f"{taken:.1f} s, {asked} questions, /health at most {1000 * max(healthy):.1f} ms")
+        assert taken < REQUEST_SECONDS
+        assert asked <= 3  # the first of each client
+        assert sorted(healthy)[len(healthy) * 99 // 100] < 0.2
+
+        def is_answered() -> bool:
+            answers = bridge.post("/jobs/query", {"ids": unknown[:10]}).body["results"]
+            return {answer["problem"]["type"] for answer in answers} == {"urn:tsm-slurm-bridge:not-found"}
+
+        wait_until(is_answered, "slurmdbd is asked again", 30)
+
+
+def questions_to_accounting(bridge: Bridge) -> int:
+    """How often the bridge has asked accounting for a job."""
+    text = bridge.get_bytes("/metrics").body.decode()
+    counts = re.findall(r'^tsm_bridge_slurm_rpc_seconds_count\{call="find_past".*\} ([0-9.e+]+)$', text, re.MULTILINE)
+    return int(sum(map(float, counts)))

@@ -8,13 +8,23 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from tests.support.bridge_process import ROOT, Bridge, children_of, service_environment, start_bridge
+from tests.support.bridge_process import (
+    ROOT,
+    SERVICE_USER,
+    Bridge,
+    children_of,
+    owned_folder,
+    service_environment,
+    start_bridge,
+)
+from tests.support.ports import free_port
 from tests.support.private_slurm import PrivateSlurm
+from tests.support.raw_http import ask, request
 from tests.support.samples import QAQC_BODY
 from tests.support.waiting import wait_until
 
@@ -153,3 +163,63 @@ def test_a_supervisor_is_told_and_notices_when_it_hangs(shared_folder: Path, env
             bridge.process.kill()
             bridge.process.wait()
             address.unlink()
+
+
+@contextmanager
+def served_by_the_box(environment: dict[str, str], folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
+    """`container/serve`, with what it says in `folder`."""
+    with (folder / "serve.log").open("wb") as log:
+        process = subprocess.Popen(
+            [ROOT / "container" / "serve", "--port", str(port)],
+            env={"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "HOME": str(folder), **environment},
+            user=SERVICE_USER,
+            group=SERVICE_USER,
+            extra_groups=[],
+            stderr=log,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def test_the_box_tries_again_until_what_is_missing_is_there(shared_folder: Path, environment: dict[str, str]) -> None:
+    folder = owned_folder(shared_folder / "later")
+    token_file, port = folder / "tokens.json", free_port()
+    with served_by_the_box({**environment, "BRIDGE_TOKEN_FILE": str(token_file)}, folder, port) as process:
+        said = folder / "serve.log"
+        wait_until(lambda: said.read_text().count("is not there") >= 2, "it has been started again", 60.0)
+        token_file.touch(mode=0o600)
+        token_file.write_text("[]")
+        os.chown(token_file, folder.stat().st_uid, folder.stat().st_gid)
+        wait_until(lambda: is_healthy(port), "it is there", 60.0)
+        process.terminate()
+        assert process.wait(15) == 0
+
+
+def test_the_box_can_be_stopped_between_two_tries(shared_folder: Path, environment: dict[str, str]) -> None:
+    folder = owned_folder(shared_folder / "never")
+    with served_by_the_box({**environment, "BRIDGE_TOKEN_FILE": "/nowhere"}, folder, free_port()) as process:
+        wait_until(lambda: pauses(process.pid), "the first try has ended", 60.0)
+        process.terminate()
+        assert process.wait(15) == 0
+
+
+def test_the_box_does_not_repeat_wrong_settings(shared_folder: Path, environment: dict[str, str]) -> None:
+    folder = owned_folder(shared_folder / "wrong")
+    with served_by_the_box({**environment, "BRIDGE_THREADS": "none"}, folder, free_port()) as process:
+        assert process.wait(30) == 2
+
+
+def pauses(pid: int) -> bool:
+    """Whether nothing runs below it but a `sleep`."""
+    with suppress(FileNotFoundError):
+        return [Path(f"/proc/{child}/comm").read_text() for child in children_of(pid)] == ["sleep\n"]
+    return False
+
+
+def is_healthy(port: int) -> bool:
+    with suppress(OSError):
+        return ask(port, request("GET", "/health", {"Host": "localhost"})).status == 200
+    return False

@@ -18,6 +18,7 @@ START_SECONDS = 60.0
 DEAF_CONNECTIONS = 450
 UNREAD_CONNECTIONS = 1150
 UNREAD_LISTS = 800
+READ_SLOWLY_BYTES_PER_SECOND = 2048
 ABANDONED_WAITS = 256
 PAUSE_SECONDS = 0.02  # between two requests that are refused: they are to share two processors with everybody else
 HEADERS_OF_A_MIB = request("GET", "/health", {"X": "a" * 2**20})
@@ -34,12 +35,20 @@ def abusing(abuse: Abuse, port: int) -> Iterator[None]:
     process = context.Process(target=abuse, args=(port, is_under_way))
     process.start()
     try:
-        assert is_under_way.wait(START_SECONDS), f"{abuse.__name__} does not get going"
+        assert is_under_way.wait(START_SECONDS), f"{abuse} does not get going"
         yield
-        assert process.is_alive(), f"{abuse.__name__} has ended by itself"
+        assert process.is_alive(), f"{abuse} has ended by itself"
     finally:
         process.kill()
         process.join()
+
+
+def again_and_again(abuse: Abuse, port: int, is_under_way: Event) -> None:
+    """`abuse` for those who are not put off by a connection that is refused."""
+    while True:
+        with suppress(OSError):
+            abuse(port, is_under_way)
+        time.sleep(1)
 
 
 def be_slow(port: int, is_under_way: Event) -> None:
@@ -105,6 +114,26 @@ def read_nothing_as_on_ethernet(port: int, is_under_way: Event) -> None:
     On loopback's own the kernel would take whole answers.
     """
     _keep_deaf(port, is_under_way, UNREAD_CONNECTIONS, request("GET", "/openapi.json", {"Host": "localhost"}))
+
+
+def read_slowly(port: int, is_under_way: Event) -> None:
+    """Long answers, read twice as fast as they have to be read."""
+    data = request("GET", "/openapi.json", {"Host": "localhost"})
+    connections = [_deaf(port, data) for _ in range(SLOW_CONNECTIONS)]
+    is_under_way.set()
+    while True:
+        for number, connection in enumerate(connections):
+            try:
+                connection.setblocking(False)
+                is_over = not connection.recv(READ_SLOWLY_BYTES_PER_SECOND)
+            except BlockingIOError:
+                is_over = False
+            except OSError:
+                is_over = True
+            if is_over:
+                connection.close()
+                connections[number] = _deaf(port, data)
+            time.sleep(1 / SLOW_CONNECTIONS)
 
 
 def read_no_list(port: int, is_under_way: Event) -> None:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ssl import SSLContext
@@ -19,6 +20,7 @@ class Site:
     url: str = ""
     moved: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    headers: list[Message] = field(default_factory=list)
 
     @property
     def port(self) -> int:
@@ -31,8 +33,10 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*args)
 
     def do_GET(self) -> None:
-        self.site.asked.append(self.path)
-        if location := self.site.moved.get(self.path):
+        target = self.requestline.split()[1]  # `self.path` is not always as it was sent
+        self.site.asked.append(target)
+        self.site.headers.append(self.headers)
+        if location := self.site.moved.get(target):
             self.send_response(302)
             self.send_header("Location", location)
         else:

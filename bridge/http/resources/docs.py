@@ -6,6 +6,7 @@ import falcon
 from pydantic_core import to_json
 
 from bridge.http.documents.response_models import SpecificationDocument
+from bridge.http.middleware.path_prefix import FORWARDED_PREFIX
 from bridge.http.openapi.page import SpecificationPage
 
 
@@ -27,14 +28,20 @@ class _Text:
 
 
 class SpecificationResource:
-    """An OpenAPI document."""
+    """An OpenAPI document. Its `servers` are where the client sees the service: below the prefix of its proxy."""
 
     def __init__(self, document: SpecificationDocument) -> None:
-        self._text = _Text(to_json(document))
+        data = to_json(document)
+        self._text = _Text(data)
+        self._before, _, self._after = data.partition(b'"servers":' + to_json(document["servers"]))
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """200 with the document."""
-        self._text.answer(request, response)
+        if prefix := request.env.get(FORWARDED_PREFIX):
+            servers = b'"servers":' + to_json([{"url": prefix}])
+            response.data = self._before + servers + self._after
+        else:
+            self._text.answer(request, response)
 
     on_head = on_get
 

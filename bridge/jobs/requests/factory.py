@@ -70,7 +70,7 @@ class JobFactory:
             partition=part.settings.partition,
             account=part.settings.account,
             qos=part.settings.qos,
-            time_limit_minutes=part.settings.time_limit_minutes,
+            time_limit_minutes=part.settings.time_limit_minutes or None,
             memory_mib=part.settings.memory_mib,
             cpus=part.settings.cpus,
             nice=part.settings.nice,

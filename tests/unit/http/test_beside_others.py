@@ -70,6 +70,16 @@ def test_a_proxy_may_say_its_prefix(address: str, prefix: str, expected: str) ->
     with application() as client:
         more = {"headers": {"X-Forwarded-Prefix": prefix}, "extras": {"REMOTE_ADDR": address}}
         assert addresses(client, **more) == {expected}
+        document = client.simulate_get("/openapi.json", **more)
+        assert document.json["servers"] == [{"url": expected or "/"}]
+        assert document.json["paths"].keys() == client.simulate_get("/openapi.json").json["paths"].keys()
+
+
+def test_the_prefix_of_a_proxy_comes_before_that_of_the_settings() -> None:
+    with application(path_prefix="/slurm-bridge") as client:
+        more = {"headers": {"X-Forwarded-Prefix": "/tsm"}}
+        assert addresses(client, **more) == {"/tsm"}
+        assert client.simulate_get("/openapi.json", **more).json["servers"] == [{"url": "/tsm"}]
 
 
 def test_web_pages_of_the_listed_origins_may_call() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
+from bridge.config.settings import KIND_TABLES
 from bridge.jobs.requests.factory import JobFactory
 from bridge.jobs.requests.idempotency import IdentityHashes
 from bridge.jobs.requests.script import render_job_script
@@ -156,3 +157,13 @@ def test_the_jobs_environment_is_explicit(monkeypatch: pytest.MonkeyPatch) -> No
     assert not {"MQTT_PASSWORD", "EXTRACTOR_FILE_ROOTS", "EXTRACTOR_SOURCE_HOSTS"} & without.environment.keys()
     assert without.environment["EXTRACTOR_TARGET_FOLDERS"] == ""
     assert "169.254.0.0/16" in without.environment["EXTRACTOR_DENIED_HOSTS"].split()
+
+
+@pytest.mark.parametrize(("minutes", "asked_for"), [(None, 240), (17, 17), (0, None)])
+def test_every_job_has_a_time_limit_unless_the_operator_leaves_it_to_the_partition(
+    minutes: int | None, asked_for: int | None
+) -> None:
+    command = {"extractor_command": ["python", "m.py"]}
+    tables = dict.fromkeys(KIND_TABLES, command if minutes is None else {**command, "time_limit_minutes": minutes})
+    factory = JobFactory.of(settings(**tables), IdentityHashes(b"secret"))
+    assert {factory.descriptor(kind, {}, "").time_limit_minutes for kind in KIND_TABLES} == {asked_for}
