@@ -34,11 +34,11 @@ from tests.support.waiting import wait_until
 
 REQUESTS = int(os.environ.get("BRIDGE_TEST_PROMISE_REQUESTS", "150"))
 CALLERS = ("ada", "bob")
-CLIENTS = 8
-PAUSE_SECONDS = 0.3  # of a client between two requests, so that the troubles fall into the middle of them
-LONG_PAUSE_SECONDS = 1.0
+CLIENTS = 16
+PAUSE_SECONDS = 0.6  # of a client between two requests, so that the troubles fall into the middle of them
+LONG_PAUSE_SECONDS = 2.0
 GIVES_UP_SECONDS = (3.0, 14.0)  # a client does, after a time between these, and goes on at the other bridge
-RPC_LIMIT = "rl_enable,rl_bucket_size=20,rl_refill_rate=10"
+RPC_LIMIT = "rl_enable,rl_bucket_size=10,rl_refill_rate=10"
 OVERLOADED = "urn:tsm-slurm-bridge:overloaded"
 PLUGIN = """
 function slurm_job_submit(job, partitions, uid)

@@ -129,7 +129,7 @@ class PrivateSlurm:
 
     def pause_controller(self) -> None:
         """SIGSTOP: slurmctld still accepts connections and answers nothing."""
-        self._daemons["slurmctld"].send_signal(signal.SIGSTOP)
+        self._pause("slurmctld")
 
     def resume_controller(self) -> None:
         """SIGCONT, after `pause_controller`."""
@@ -188,6 +188,12 @@ class PrivateSlurm:
         """How many requests of any kind the controller has handled since `sdiag --reset`."""
         by_type, _, _ = self.run("sdiag", "--all").partition("Remote Procedure Call statistics by user")
         return sum(map(int, re.findall(r"count:(\d+)", by_type)))
+
+    def _pause(self, name: str) -> None:
+        """SIGSTOP, and wait until it has stopped: on a busy machine it may go on for a moment."""
+        daemon = self._daemons[name]
+        daemon.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, daemon.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def _write_files(self) -> None:
         for name in ("state", *(f"n{number}" for number in range(1, self._nodes + 1))):

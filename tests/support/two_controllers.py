@@ -58,7 +58,7 @@ class TwoControllers(PrivateSlurm):
 
     def pause_backup(self) -> None:
         """SIGSTOP: the backup accepts connections and answers nothing."""
-        self._daemons["backup"].send_signal(signal.SIGSTOP)
+        self._pause("backup")
 
     def resume_backup(self) -> None:
         """SIGCONT."""
