@@ -25,6 +25,7 @@ from bridge.jobs.status.past_jobs import CALLERS_MAX, KEPT_SECONDS, PastJobs
 from bridge.jobs.status.queue_cache import LOOK_WAITERS_MAX, QueueCache
 from bridge.jobs.status.queue_snapshot import REMEMBERED_MAX
 from bridge.jobs.status.watched_gateway import WatchedGateway
+from bridge.jobs.submission.batches import BatchSubmitter
 from bridge.jobs.submission.cancellation import JobCanceller
 from bridge.jobs.submission.key_history import KeyHistory
 from bridge.jobs.submission.known_jobs import KnownJobs
@@ -75,6 +76,7 @@ class Services:
     key_history: KeyHistory
     recovery: JobRecovery
     submitter: JobSubmitter
+    batches: BatchSubmitter
     lookup: JobLookup
     canceller: JobCanceller
     outputs: JobOutputs
@@ -112,6 +114,21 @@ class Services:
         recovery = JobRecovery(gateway, cache, ledger, trust, known_jobs, key_locks, sender, hashes)
         lookup = JobLookup(cache, past_jobs)
         metrics.add_state(BridgeState(metrics.tally, cache, recovery, gateway))
+        factory = JobFactory.of(settings, hashes)
+        pending_limit = PendingLimit(cache, ledger, settings.max_pending_jobs)
+        submitter = JobSubmitter(
+            factory,
+            hashes,
+            gateway,
+            sender,
+            cache,
+            known_jobs,
+            ledger,
+            trust,
+            recovery,
+            key_locks,
+            pending_limit,
+        )
         waiting_max = settings.threads - SPARE_THREADS
         outputs_max = max(1, waiting_max // OUTPUT_SHARE)
         clients_max = settings.max_waiting_clients
@@ -120,18 +137,9 @@ class Services:
             cache=cache,
             key_history=key_history,
             recovery=recovery,
-            submitter=JobSubmitter(
-                JobFactory.of(settings, hashes),
-                hashes,
-                gateway,
-                sender,
-                cache,
-                known_jobs,
-                ledger,
-                trust,
-                recovery,
-                key_locks,
-                PendingLimit(cache, ledger, settings.max_pending_jobs),
+            submitter=submitter,
+            batches=BatchSubmitter(
+                settings.batch, factory, hashes, submitter, cache, known_jobs, key_locks, pending_limit
             ),
             lookup=lookup,
             canceller=JobCanceller(gateway, lookup, ledger),

@@ -34,6 +34,7 @@ OPTIONS = {
     "TSM_PROJECT_UUID": "--project-uuid",
     "TSM_QC_SETTINGS_NAME": "--qc-settings-name",
 }
+ITEM = "TSM_ITEM_"  # and the element's index: JSON, its variables
 # A secret with fewer bytes stands in ordinary words, where what is missing would tell it: it is hidden where it is a
 # password by what stands around it. Of a longer one a part is hidden, from as many bytes on, where the text was cut.
 SHORT = 6
@@ -51,10 +52,18 @@ def main() -> None:
     """Take the request out of the environment, where child processes would inherit it, and run the extractor."""
     _, command, program = sys.argv
     sys.path.insert(0, os.path.dirname(os.path.abspath(program)))  # noqa: PTH100, PTH120 - as `python PROGRAM` has it
+    take_own_item()
     request = {variable: os.environ.pop(variable) for variable in OPTIONS if variable in os.environ}
     sys.argv = [program, command, *(f"{OPTIONS[variable]}={value}" for variable, value in request.items())]
     keep_secrets_in(request.get("TSM_TARGET", ""), request.get("TSM_SOURCE", ""), os.environ.get("MQTT_PASSWORD", ""))
     runpy.run_path(program, run_name="__main__")
+
+
+def take_own_item() -> None:
+    """Of an array's variables, one for each element, leave those that this one has in it, and none of the others'."""
+    items = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(ITEM)}
+    if items:
+        os.environ.update(json.loads(items[ITEM + os.environ["SLURM_ARRAY_TASK_ID"]]))
 
 
 def keep_secrets_in(target: str, source: str, mqtt_password: str) -> None:

@@ -8,9 +8,11 @@ from bridge.client.errors import (
     RefusedError,
     WaitTimedOutError,
 )
-from bridge.client.models import FieldFault, Job, JobPage, JobQueryResult, Problem, Stream, Submission
+from bridge.client.models import Batch, BatchJob, FieldFault, Job, JobPage, JobQueryResult, Problem, Stream, Submission
 
 __all__ = [
+    "Batch",
+    "BatchJob",
     "Bridge",
     "BridgeClientError",
     "BridgeUnreachableError",

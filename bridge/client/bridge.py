@@ -13,11 +13,12 @@ import msgspec
 
 from bridge.client.connection import Answer, Connection
 from bridge.client.errors import RefusedError, WaitTimedOutError
-from bridge.client.models import Job, JobPage, JobQueryResult, JobQueryResults, Stream, Submission
+from bridge.client.models import Batch, Job, JobPage, JobQueryResult, JobQueryResults, Kind, Lane, Stream, Submission
 
 URL_VARIABLE, TOKEN_VARIABLE, TOKEN_FILE_VARIABLE = "TSM_BRIDGE_URL", "TSM_BRIDGE_TOKEN", "TSM_BRIDGE_TOKEN_FILE"
 USUAL_URL = "http://localhost:5000"
 PATIENCE_SECONDS = 60.0
+BATCH_PATHS: Mapping[Kind, str] = {"parse": "/extractor/batch", "qaqc": "/qaqc/batch"}
 HELD_SECONDS = 60.0  # for which the bridge is asked to hold an answer back
 OUTPUT_PAUSE_SECONDS = 1.0  # between two looks for more output
 
@@ -82,6 +83,16 @@ class Bridge:
             "qc_settings_name": qc_settings_name,
         }
         return self._submit("/qaqc/run", {name: value for name, value in wanted.items() if value is not None}, key)
+
+    def submit_batch(
+        self, kind: Kind, items: Sequence[Mapping[str, object]], *, lane: Lane = "live", key: str | None = None
+    ) -> Batch:
+        """Submit a job for each of `items`, which are as the bodies of single requests; `key` is for all of them.
+
+        A batch that was interrupted is gone on with.
+        """
+        body = {"items": [dict(item) for item in items], "lane": lane}
+        return msgspec.json.decode(self._post(BATCH_PATHS[kind], body, key).body, type=Batch)
 
     def status(self, job_id: str) -> Job:
         """How a job stands."""
@@ -160,8 +171,10 @@ class Bridge:
                 sleep(OUTPUT_PAUSE_SECONDS)
 
     def _submit(self, path: str, body: Mapping[str, object], key: str | None) -> Submission:
-        answer = self._connection.ask("POST", path, body=body, headers={"Idempotency-Key": key or uuid.uuid4().hex})
-        return msgspec.json.decode(answer.body, type=Submission)
+        return msgspec.json.decode(self._post(path, body, key).body, type=Submission)
+
+    def _post(self, path: str, body: Mapping[str, object], key: str | None) -> Answer:
+        return self._connection.ask("POST", path, body=body, headers={"Idempotency-Key": key or uuid.uuid4().hex})
 
     def _wait_for_news(self, job_id: str, tag: str, held_seconds: float) -> Answer:
         """The job once it is not as `tag` says, or 304."""

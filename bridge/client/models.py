@@ -10,6 +10,8 @@ from uuid import UUID
 import msgspec
 
 Stream = Literal["stdout", "stderr"]
+Kind = Literal["parse", "qaqc"]
+Lane = Literal["live", "bulk"]
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +22,23 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     thing_uuid: UUID
     state: str
     request_id: str
+
+
+class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
+    """The job of one item of a batch."""
+
+    index: int  # the item's place in the batch
+    job_id: str
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """Jobs that were submitted together, now or by an earlier request with the same key."""
+
+    kind: str
+    lane: str
+    request_id: str
+    array_job_ids: tuple[str, ...]
+    jobs: tuple[BatchJob, ...]  # one an item, in their order
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from bridge.config.auth import OidcSettings, SlurmTokenSettings
+from bridge.config.batches import BatchSettings
 from bridge.config.kinds import KindSettings
 from bridge.config.own_files import refuse_own_files
 from bridge.config.types import AbsolutePath, Folders, Hosts
@@ -100,6 +101,7 @@ class Settings(FromSources):
 
     parse: KindSettings = Field(description="Jobs of kind `parse`")
     qaqc: KindSettings = Field(description="Jobs of kind `qaqc`")
+    batch: BatchSettings = Field(BatchSettings(), description="Batches of jobs, and the lane `bulk`")
 
     host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only where callers need a token")
     port: int = Field(5000, gt=0, le=65535, description="Port to listen on; the one that existing clients know")
@@ -338,6 +340,7 @@ class Settings(FromSources):
 KIND_TABLES = tuple(name for name, field in Settings.model_fields.items() if field.annotation is KindSettings)
 TABLES: Mapping[str, type[BaseModel]] = {
     **dict.fromkeys(KIND_TABLES, KindSettings),
+    "batch": BatchSettings,
     "slurm_tokens": SlurmTokenSettings,
     "oidc": OidcSettings,
 }

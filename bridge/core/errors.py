@@ -92,7 +92,7 @@ class RequestTimeoutError(BridgeError):
 
 
 class AlreadyFinishedError(BridgeError):
-    """The job cannot be cancelled any more."""
+    """The job cannot be cancelled any more, or the batch not be gone on with."""
 
     status, type, title = 409, "already-finished", "Already finished"
 

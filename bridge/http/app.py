@@ -17,7 +17,8 @@ from bridge.http.middleware.request_log import RequestLog
 from bridge.http.middleware.request_metrics import RequestMetrics
 from bridge.http.openapi.document import openapi_document
 from bridge.http.openapi.schemas import for_strangers
-from bridge.http.routes import ROUTES, ResourceParts, scopes_by_path
+from bridge.http.routes import ROUTES, scopes_by_path
+from bridge.http.submission_routes import ResourceParts
 from bridge.services import Services
 
 # What web pages may read of an answer beside its body.

@@ -4,21 +4,15 @@ The application, the OpenAPI document and the tables in the documentation are ma
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from bridge.core.errors import (
     AccountingUnreachableError,
     AlreadyFinishedError,
     ControllerUnreachableError,
-    IdempotencyMismatchError,
     InvalidRequestError,
-    MalformedJsonError,
     NotFoundError,
-    OutcomeUnknownError,
     OverloadedError,
     RangeNotSatisfiableError,
-    SlurmRefusedError,
-    UnsupportedMediaTypeError,
 )
 from bridge.core.scopes import Scope
 from bridge.http.documents.query_models import JobIdsQuery, JobListQuery, JobQuery, OutputQuery
@@ -29,7 +23,6 @@ from bridge.http.documents.response_models import (
     QueryDocument,
     ReadyDocument,
     SpecificationDocument,
-    SubmissionDocument,
 )
 from bridge.http.openapi import examples
 from bridge.http.openapi.operation import HTML, JSON, TEXT, Answer, Errors, Operation, Route
@@ -39,45 +32,13 @@ from bridge.http.resources.health import HealthResource, ReadyResource
 from bridge.http.resources.jobs import JobListResource, JobQueryResource, JobResource
 from bridge.http.resources.metrics import MetricsResource
 from bridge.http.resources.outputs import OutputResource
-from bridge.http.resources.submissions import SubmissionResource
-from bridge.jobs.requests.kinds import JOB_KINDS, JobKind
-from bridge.services import Services
+from bridge.http.submission_routes import BODY, SUBMISSION_ROUTES, ResourceParts
 
-
-@dataclass(frozen=True, slots=True)
-class ResourceParts:
-    """What resources are made of."""
-
-    services: Services
-    document: SpecificationDocument
-
-
-_BODY: Errors = (MalformedJsonError, UnsupportedMediaTypeError, InvalidRequestError)
-_SUBMITTING: Errors = (
-    *_BODY,
-    IdempotencyMismatchError,
-    SlurmRefusedError,
-    ControllerUnreachableError,
-    OutcomeUnknownError,
-    OverloadedError,
-)
 _ASKING: Errors = (InvalidRequestError, ControllerUnreachableError, AccountingUnreachableError, OverloadedError)
 
 _RECENT = ("Cache-Control", "Warning")
 _JOB_HEADERS = (*_RECENT, "ETag", "Retry-After.waiting")
 _PAGE_HEADERS = ("Content-Security-Policy", "X-Content-Type-Options")
-_AGAIN = "A request that was not answered may be sent again with the same `Idempotency-Key`: it gets the same job."
-_SUBMITTED = (
-    Answer(202, "The job has been submitted.", SubmissionDocument, JSON, examples.SUBMISSION, ("Location",)),
-    Answer(
-        200,
-        "The job that an earlier request with this `Idempotency-Key` made.",
-        SubmissionDocument,
-        JSON,
-        examples.SUBMISSION,
-        ("Location", "Idempotency-Replayed"),
-    ),
-)
 _OUTPUT_HEADERS = ("Accept-Ranges", "Cache-Control", "X-Content-Type-Options")
 _OUTPUT = (
     Answer(200, "All of it, or the last `tail` bytes.", None, TEXT, examples.OUTPUT, _OUTPUT_HEADERS),
@@ -85,30 +46,6 @@ _OUTPUT = (
 )
 _OUTPUT_ERRORS: Errors = (NotFoundError, RangeNotSatisfiableError, InvalidRequestError, OverloadedError)
 _OUTPUT_MORE = "Credentials in it are hidden, byte for byte. Slurm is not asked."
-
-
-def _submission_route(kind: JobKind) -> Route:
-    def make(parts: ResourceParts) -> SubmissionResource:
-        services = parts.services
-        return SubmissionResource(kind.request, services.request_rules, services.submitter, services.slurm_limit)
-
-    return Route(
-        kind.path,
-        make,
-        (
-            Operation(
-                method="POST",
-                id=f"submit{kind.name.capitalize()}",
-                scope=Scope.SUBMIT,
-                does=kind.summary,
-                more=_AGAIN,
-                body=kind.request,
-                headers=("Idempotency-Key",),
-                answers=_SUBMITTED,
-                errors=_SUBMITTING,
-            ),
-        ),
-    )
 
 
 def _make_job(parts: ResourceParts) -> JobResource:
@@ -150,7 +87,7 @@ def _output_route(stream: str, suffix: str) -> Route:
 
 
 ROUTES = (
-    *map(_submission_route, JOB_KINDS),
+    *SUBMISSION_ROUTES,
     Route(
         "/jobs",
         lambda parts: JobListResource(parts.services.lookup),
@@ -188,7 +125,7 @@ ROUTES = (
                         _RECENT,
                     ),
                 ),
-                errors=_BODY,
+                errors=BODY,
             ),
         ),
     ),

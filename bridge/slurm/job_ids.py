@@ -1,6 +1,7 @@
 """Slurm's job ids as text: `"17"`, or `"20_3"` for an element of an array."""
 
 import re
+from collections.abc import Iterable
 
 JOB_ID = re.compile(r"([1-9][0-9]{0,9})(?:_(0|[1-9][0-9]{0,6}))?")  # MaxArraySize ends at 4000001
 CURSOR = re.compile(rf"[0-9]{{1,12}}\.{JOB_ID.pattern}")
@@ -20,10 +21,42 @@ def array_number(job_id: str) -> int:
     return int(job_id.partition("_")[0])
 
 
+def index_of(job_id: str) -> int | None:
+    """The index of an element of an array; `None` for any other job."""
+    _, _, index = job_id.partition("_")
+    return int(index) if index else None
+
+
+def whole_id(job_id: str) -> str:
+    """The id of the array that an element belongs to; any other job's own."""
+    return job_id.partition("_")[0]
+
+
+def ids_of(job_id: str, indices: Iterable[int] | None) -> list[str]:
+    """The ids of the elements of an array with these indices; that of a job that is none (`None`)."""
+    return [job_id] if indices is None else [f"{job_id}_{index}" for index in indices]
+
+
+def elements_id(job_id: str, indices: Iterable[int]) -> str:
+    """Several elements of an array in one text, as Slurm takes it: `"20_[0-2,7]"`."""
+    return f"{job_id}_[{indices_text(indices)}]"
+
+
+def indices_text(indices: Iterable[int]) -> str:
+    """Slurm's short form of indices in rising order: 0, 1, 2 and 7 are `"0-2,7"`."""
+    runs: list[list[int]] = []
+    for index in indices:
+        if runs and index == runs[-1][1] + 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+
+
 def array_indices(text: str) -> list[int]:
     """The indices in Slurm's short form: `"0-2,7,10-20:5"` are 0, 1, 2, 7, 10, 15 and 20."""
     indices: list[int] = []
-    for part in text.split(","):
+    for part in filter(None, text.split(",")):
         bounds, _, step = part.partition(":")
         first, _, last = bounds.partition("-")
         indices += range(int(first), int(last or first) + 1, int(step or 1))

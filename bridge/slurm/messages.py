@@ -40,6 +40,8 @@ class JobDescriptor(_Message, frozen=True):
     cpus: int  # --cpus-per-task
     nice: int  # --nice
     begin_time: int | None = None  # --begin; seconds since the epoch
+    indices: tuple[int, ...] | None = None  # --array, in rising order; `None`: the job is no array
+    running_max: int | None = None  # how many elements may run at once: the %N of --array
 
     def __repr__(self) -> str:
         """Without the environment."""
@@ -108,10 +110,10 @@ class Cancel(_Message, frozen=True):
     is the same if its comment is, which an admin may change, or its time of submission, which a requeue changes.
     """
 
-    job_id: str
+    job_id: str  # or several elements of an array: "20_[0-2,7]"
     comment: str
     submit_time: int | None
-    only_waiting: bool = False  # leave it alone once it has started
+    only_waiting: bool = False  # leave it alone, or those of the elements that have started
 
 
 class Release(_Message, frozen=True):
@@ -193,7 +195,8 @@ class QueueChange(_Message, frozen=True):
 class Cancelled(_Message, frozen=True):
     """What became of a cancellation."""
 
-    is_taken: bool  # False: the job has ended already, is unknown or another one, or has started (`only_waiting`)
+    # False: the job has ended already, is unknown or another one, or has started (`only_waiting`, any of the elements)
+    is_taken: bool
 
 
 class RpcLimit(_Part, frozen=True):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, BinaryIO
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from extractor.errors import ExtractorError
 from extractor.parsing import formats
@@ -19,7 +19,7 @@ from extractor.parsing.report import OnBadRows, Report
 from extractor.parsing.table import Table, Target
 from extractor.parsing.times import TimeColumn, TimeReader
 from extractor.parsing.values import ValueReader
-from extractor.parsing.zones import Localizer, zone_of
+from extractor.parsing.zones import Localizer, ZoneName, zone_of
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
 
@@ -61,7 +61,7 @@ class JsonSettings(BaseModel):
         TimestampKey(key="Datetime", format="%Y-%m-%dT%H:%M:%S")
     ]
     """Keys with the time, or parts of it, joined with blanks; `a.b` is the key `b` in the object at `a`."""
-    timezone: str | None = None
+    timezone: ZoneName | None = None
     """Zone of times without one: `Europe/Berlin`, `+01:00`; left out, they are UTC."""
     comment: str | None = None
     """From this sign on, outside of texts, the rest of a line is left out."""
@@ -69,13 +69,6 @@ class JsonSettings(BaseModel):
     """How nested records become flat: `record_path`, `meta`, `meta_prefix`, `record_prefix`, `sep`, `max_level`."""
     on_bad_rows: OnBadRows = "skip"
     """`skip` leaves records out whose time cannot be read, and counts them; `fail` stores nothing then."""
-
-    @field_validator("timezone")
-    @classmethod
-    def _zone(cls, value: str | None) -> str | None:
-        if value is not None:
-            zone_of(value)
-        return value
 
     @model_validator(mode="after")
     def _format(self) -> "JsonSettings":

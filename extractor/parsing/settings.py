@@ -16,7 +16,7 @@ from extractor.parsing.layout import Layout
 from extractor.parsing.report import OnBadRows
 from extractor.parsing.times import TimeColumn
 from extractor.parsing.values import ValueReader
-from extractor.parsing.zones import zone_of
+from extractor.parsing.zones import ZoneName, zone_of
 
 _Index = Annotated[int, Field(ge=0)]
 _Sign = Annotated[str, Field(min_length=1, max_length=1)]
@@ -144,7 +144,7 @@ class TimeIoSettings(BaseModel):
     """What separates two columns; more than one character is a regular expression."""
     header: _Index | None = None
     """0-based physical line of the header behind `skiprows`; null: there is none, and positions are column numbers."""
-    timezone: str | None = None
+    timezone: ZoneName | None = None
     """Zone of times without one: `Europe/Berlin`, `+01:00`; left out, they are UTC."""
     encoding: str = "utf-8"
     """Of Python's encodings one; a byte order mark in the file goes before it."""
@@ -222,13 +222,6 @@ class TimeIoSettings(BaseModel):
             raise ValueError("a number of lines is expected, or the numbers of lines: 2, [1, 3] or '1,3'")
         lines = [int(part) for part in value.split(",")]
         return lines if len(lines) > 1 else lines[0]
-
-    @field_validator("timezone")
-    @classmethod
-    def _zone(cls, value: str | None) -> str | None:
-        if value is not None:
-            zone_of(value)
-        return value
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

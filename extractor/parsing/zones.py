@@ -3,10 +3,12 @@
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta, timezone, tzinfo
+from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pandas as pd
+from pydantic import AfterValidator
 
 from extractor.parsing.report import Note, Report
 
@@ -36,6 +38,15 @@ def zone_of(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(f"no time zone is called {name!r}; Europe/Berlin is one, and +01:00") from None
+
+
+def _check_zone(name: str) -> str:
+    zone_of(name)
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(_check_zone)]
+"""A setting: what `zone_of` knows."""
 
 
 @dataclass

@@ -10,7 +10,7 @@ from msgspec import structs
 from bridge.core.deadline import Deadline
 from bridge.core.errors import ControllerUnreachableError, OutcomeUnknownError, SlurmRefusedError
 from bridge.slurm.gateway import Gateway
-from bridge.slurm.messages import Cancel
+from bridge.slurm.messages import Cancel, JobSnapshot
 from tests.support.samples import descriptor
 from tests.support.waiting import wait_until
 
@@ -115,6 +115,32 @@ class GatewayContract:
         request = cancellation(cluster.gateway, job_id)
         assert not cluster.gateway.cancel(structs.replace(request, only_waiting=True), soon())
         assert cluster.gateway.cancel(request, soon())
+
+    def test_each_element_of_an_array_is_a_job(self, cluster: Cluster, tmp_path: Path) -> None:
+        submitted = descriptor(tmp_path, indices=(0, 2, 3), begin_time=int(time.time()) + 600)
+        array_id = cluster.gateway.submit(submitted, soon())
+        shown = {job.job_id: job for job in cluster.gateway.queue(soon()).jobs if job.job_id.startswith(f"{array_id}_")}
+        assert sorted(shown) == [f"{array_id}_{index}" for index in (0, 2, 3)]
+        assert {(job.state, job.comment) for job in shown.values()} == {("PENDING", submitted.comment)}
+
+    def test_several_elements_are_cancelled_at_once(self, cluster: Cluster, tmp_path: Path) -> None:
+        submitted = descriptor(tmp_path, indices=(0, 1, 2, 3), begin_time=int(time.time()) + 600)
+        array_id = cluster.gateway.submit(submitted, soon())
+        queue: dict[str, JobSnapshot] = {}
+
+        def waiting() -> set[str]:
+            """The indices of the elements that wait."""
+            queue.update({job.job_id: job for job in cluster.gateway.queue(soon()).jobs})
+            states = {index: queue[f"{array_id}_{index}"].state for index in "0123"}
+            return {index for index, state in states.items() if state == "PENDING"}
+
+        assert waiting() == {"0", "1", "2", "3"}
+        first = queue[f"{array_id}_0"]
+        some = Cancel(f"{array_id}_[1-2]", first.comment, first.submit_time, only_waiting=True)
+        assert cluster.gateway.cancel(some, soon())
+        wait_until(lambda: waiting() == {"0", "3"}, "they are cancelled")
+        assert not cluster.gateway.cancel(structs.replace(some, job_id=f"{array_id}_[0-1]"), soon())
+        wait_until(lambda: waiting() == {"3"}, "the one of them that waited is cancelled all the same")
 
     def test_a_job_that_is_to_begin_later_waits_until_it_is_released(self, cluster: Cluster, tmp_path: Path) -> None:
         job_id = cluster.gateway.submit(descriptor(tmp_path, begin_time=int(time.time()) + 600), soon())

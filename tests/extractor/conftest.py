@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.extractor import things
 from tests.support import mosquitto, postgresql, static_http
 
 _HOW_TO_RUN = "sudo ./container/test runs them"
@@ -51,3 +52,11 @@ def http(files: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[static_http.S
         monkeypatch.delenv(name)
     with static_http.serving(files) as server:
         yield server
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> str:
+    """The URI of a datastore with a thing that has the usual CSV settings."""
+    target = f"sqlite:///{tmp_path / 'data.sqlite'}"
+    things.add(target, things.csv_parser())
+    return target

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
 
 import pytest
 
@@ -26,13 +25,6 @@ TARGETS = {
     "/f.csv?X-Amz-Signature=ab%2Fcd%3d%3D&x=/../?'()*": "/f.csv?X-Amz-Signature=ab%2Fcd%3d%3D&x=/../?'()*",
     "/a:b@c!$&,=": "/a:b@c!$&,=",
 }
-
-
-@pytest.fixture
-def sqlite(tmp_path: Path) -> str:
-    target = f"sqlite:///{tmp_path / 'data.sqlite'}"
-    things.add(target, things.csv_parser())
-    return target
 
 
 @pytest.fixture

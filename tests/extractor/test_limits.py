@@ -38,13 +38,6 @@ def inside(site: Site) -> Iterator[Site]:
 
 
 @pytest.fixture
-def sqlite(tmp_path: Path) -> str:
-    target = f"sqlite:///{tmp_path / 'data.sqlite'}"
-    things.add(target, things.csv_parser())
-    return target
-
-
-@pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[list[str]]]:
     """The addresses that each name has when it is asked for the first time, the second time, and so on."""
     names: dict[str, list[list[str]]] = {}

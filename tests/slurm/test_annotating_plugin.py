@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.bridge_process import Bridge, running_bridge, service_environment
+from tests.support.lua_plugin import slurm_with_plugin
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import QAQC_BODY
 
@@ -15,20 +16,12 @@ function slurm_job_submit(job, partitions, uid)
     job.name = "p7-" .. (job.name or "")
     return slurm.SUCCESS
 end
-
-function slurm_job_modify(job, changes, partitions, uid)
-    return slurm.SUCCESS
-end
 """
 
 
 @pytest.fixture(scope="module")
 def slurm(shared_folder: Path) -> Iterator[PrivateSlurm]:
-    folder = shared_folder / "slurm"
-    folder.mkdir()
-    (folder / "job_submit.lua").write_text(PLUGIN)
-    overrides = {"JobSubmitPlugins": "lua", "SchedulerParameters": "extra_constraints"}
-    with PrivateSlurm(folder, overrides=overrides) as slurm:
+    with slurm_with_plugin(shared_folder / "slurm", PLUGIN, {"SchedulerParameters": "extra_constraints"}) as slurm:
         yield slurm
 
 

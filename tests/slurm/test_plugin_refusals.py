@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 
 from tests.support.bridge_process import Bridge, running_bridge, service_environment
+from tests.support.lua_plugin import slurm_with_plugin
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import QAQC_BODY
-from tests.support.slurm_installation import needs_plugin
 
 # The thing, which is in the job's comment, stands for what the plugin does.
 SAYS_NO, IS_SILENT, HAS_A_NUMBER, LETS_PASS = (str(UUID(int=number)) for number in range(1, 5))
@@ -28,20 +28,12 @@ function slurm_job_submit(job, partitions, uid)
     slurm.log_user("your project ends soon")
     return slurm.SUCCESS
 end
-
-function slurm_job_modify(job, changes, partitions, uid)
-    return slurm.SUCCESS
-end
 """
 
 
 @pytest.fixture(scope="module")
 def slurm(shared_folder: Path) -> Iterator[PrivateSlurm]:
-    needs_plugin("job_submit_lua")
-    folder = shared_folder / "slurm"
-    folder.mkdir()
-    (folder / "job_submit.lua").write_text(PLUGIN)
-    with PrivateSlurm(folder, overrides={"JobSubmitPlugins": "lua"}) as slurm:
+    with slurm_with_plugin(shared_folder / "slurm", PLUGIN) as slurm:
         yield slurm
 
 

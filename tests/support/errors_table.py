@@ -14,7 +14,7 @@ WHEN: dict[type[BridgeError], str] = {
     errors.NotFoundError: "there is no such route, or no such job of the bridge",
     errors.MethodNotAllowedError: "the route does not take the method",
     errors.RequestTimeoutError: "the request was not complete within `read_timeout_seconds`",
-    errors.AlreadyFinishedError: "the job has ended, so it cannot be cancelled",
+    errors.AlreadyFinishedError: "the job has ended, so it cannot be cancelled; or so has a part of the batch",
     errors.BodyTooLargeError: "the body has more than `max_body_bytes` (64 KiB)",
     errors.UnsupportedMediaTypeError: "the body is not declared as JSON",
     errors.RangeNotSatisfiableError: (

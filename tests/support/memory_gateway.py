@@ -9,6 +9,7 @@ from bridge.core.deadline import Deadline
 from bridge.slurm.comments import own_text
 from bridge.slurm.errors import accounting_error, outcome_unknown, reading_error, submission_error
 from bridge.slurm.gateway import WorkerCount
+from bridge.slurm.job_ids import array_indices, ids_of, whole_id
 from bridge.slurm.messages import (
     Cancel,
     ControllerFacts,
@@ -53,7 +54,8 @@ class MemoryGateway:
             raise submission_error(*INVALID_PARTITION)
         job_id = str(max(map(int, self.descriptors), default=0) + 1)
         self.descriptors[job_id] = descriptor
-        self._snapshots[job_id] = _pending(job_id, descriptor)
+        for own_id in ids_of(job_id, descriptor.indices):
+            self._snapshots[own_id] = _pending(own_id, descriptor)
         if self.is_paused:
             time.sleep(deadline.remaining_seconds)
             raise outcome_unknown("Slurm did not answer in time")
@@ -82,6 +84,11 @@ class MemoryGateway:
 
     def cancel(self, request: Cancel, deadline: Deadline) -> bool:
         """See `Gateway`."""
+        if "[" in request.job_id:
+            array_id, _, indices = request.job_id.partition("_")
+            elements = ids_of(array_id, array_indices(indices.strip("[]")))
+            taken = [self.cancel(replace(request, job_id=job_id), deadline) for job_id in elements]
+            return all(taken)
         job = self.find(request.job_id, deadline)
         if job is None or job.state in FINISHED_STATES:
             return False
@@ -154,7 +161,7 @@ class MemoryGateway:
     def lose(self, job_id: str) -> None:
         """Forget a job that was not saved; its id comes again. Accounting remembers it if it has ended."""
         job = self._snapshots.pop(job_id)
-        del self.descriptors[job_id]
+        self.descriptors.pop(whole_id(job_id), None)
         self.released.discard(job_id)
         if job.state in FINISHED_STATES:
             self._forgotten[job_id] = job

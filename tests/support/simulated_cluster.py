@@ -290,7 +290,7 @@ class SimulatedBridge:
         if view is None or view.is_finished:
             return None
         metadata = view.job.metadata
-        self.ledger.withdraw(metadata)
+        self.ledger.withdraw(view.job.request)
         with suppress(BridgeError):
             self._gateway.cancel(view.job.cancellation(), Deadline.after(REQUEST_SECONDS))
         return metadata.by, metadata.key, metadata.digest

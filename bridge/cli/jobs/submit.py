@@ -1,4 +1,4 @@
-"""`tsm-bridge submit parse | qaqc`: submit a job, and wait for its end if that is wanted."""
+"""`tsm-bridge submit parse | qaqc | batch`: submit jobs, and wait for the end of one if that is wanted."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,6 +10,7 @@ from bridge.cli.exit_codes import ExitCode
 from bridge.cli.jobs import bridge_command
 from bridge.cli.jobs.bridge_command import BridgeCommand
 from bridge.cli.jobs.display import print_json, show_to_the_end
+from bridge.cli.jobs.submit_batch import batch
 from bridge.client.bridge import Bridge
 from bridge.client.models import Submission
 
@@ -83,6 +84,9 @@ def parse(bridge: Bridge, is_waiting: bool, timeout_seconds: float | None, as_js
 def qaqc(bridge: Bridge, is_waiting: bool, timeout_seconds: float | None, as_json: bool, **fields: Any) -> ExitCode:
     """Run quality control on a thing's data."""
     return _finish(bridge, bridge.submit_qaqc(**fields), is_waiting, timeout_seconds, as_json)
+
+
+submit.add_command(batch)
 
 
 def _finish(

@@ -10,10 +10,11 @@ from pydantic_core import to_json
 
 from bridge.core.errors import BridgeError
 from bridge.http.documents.problems import problem_document
-from bridge.http.documents.response_models import JobFields, SubmissionDocument
+from bridge.http.documents.response_models import BatchDocument, JobFields, SubmissionDocument
 from bridge.jobs.status.explanations import explain
 from bridge.jobs.status.job_view import Job, JobView
 from bridge.jobs.status.lookup import JobPage
+from bridge.jobs.submission.batches import BatchSubmission
 from bridge.jobs.submission.submitter import Submission
 
 LOST = "is not known to Slurm any more, and how it ended was not seen"
@@ -36,6 +37,22 @@ def submission_document(submission: Submission) -> SubmissionDocument:
         "code": 0,
         "err": "",
         "out": f"Submitted batch job {submission.job_id}",
+    }
+
+
+def batch_document(batch: BatchSubmission) -> BatchDocument:
+    """The answer to a batch."""
+    return {
+        "array_job_ids": batch.array_ids,
+        "kind": batch.kind,
+        "lane": batch.lane,
+        "request_id": batch.request_id,
+        "jobs": [
+            {"index": index, "job_id": job_id, "href": job_href(job_id)} for index, job_id in enumerate(batch.job_ids)
+        ],
+        "code": 0,
+        "err": "",
+        "out": f"Submitted {len(batch.job_ids)} batch jobs",
     }
 
 
@@ -100,7 +117,7 @@ def _fields(known_job: Job, is_lost: bool) -> JobFields:
     return {
         "job_id": job.job_id,
         "kind": metadata.kind,
-        "thing_uuid": str(metadata.thing_uuid),
+        "thing_uuid": str(known_job.thing_uuid),
         "request_id": metadata.request_id,
         "state": job.state,
         "state_reason": job.state_reason,

@@ -47,6 +47,29 @@ class SubmissionDocument(TypedDict):
     out: Annotated[str, _member("For people and object tags", "Submitted batch job 17", maxLength=256)]
 
 
+class BatchJobDocument(TypedDict):
+    """The job of one item of a batch."""
+
+    index: Annotated[int, _member("The item's place in the batch; the first has 0", 0, minimum=0)]
+    job_id: JobId
+    href: Href
+
+
+class BatchDocument(TypedDict):
+    """What became of a batch. `code`, `err` and `out` are as for a single job."""
+
+    array_job_ids: Annotated[
+        list[str], _member("Slurm's ids of the arrays that the jobs are elements of", ["20"], minItems=1)
+    ]
+    kind: KindName
+    lane: Annotated[str, _member("Where they run", "live")]
+    request_id: RequestId
+    jobs: Annotated[list[BatchJobDocument], Field(description="One an item, in their order", min_length=1)]
+    code: Literal[0]
+    err: Literal[""]
+    out: Annotated[str, _member("For people", "Submitted 2 batch jobs", maxLength=256)]
+
+
 class JobFields(TypedDict):
     """A job, without who says so."""
 

@@ -29,6 +29,7 @@ from bridge.core.errors import (
 )
 from bridge.http.documents.problems import problem_document
 from bridge.http.documents.response_models import (
+    BatchDocument,
     HealthDocument,
     JobDocument,
     JobListDocument,
@@ -53,6 +54,20 @@ SUBMISSION: SubmissionDocument = {
     "code": 0,
     "err": "",
     "out": "Submitted batch job 17",
+}
+
+BATCH: BatchDocument = {
+    "array_job_ids": ["20"],
+    "kind": "parse",
+    "lane": "live",
+    "request_id": REQUEST_ID,
+    "jobs": [
+        {"index": 0, "job_id": "20_0", "href": "/jobs/20_0"},
+        {"index": 1, "job_id": "20_1", "href": "/jobs/20_1"},
+    ],
+    "code": 0,
+    "err": "",
+    "out": "Submitted 2 batch jobs",
 }
 
 JOB: JobDocument = {

@@ -12,6 +12,7 @@ from waitress.adjustments import Adjustments
 
 from bridge.config.settings import Settings, StartError
 from bridge.core.process import allow_open_files
+from bridge.http.server.body_limits import LimitedAdjustments
 from bridge.http.server.forwarded import behind_proxies
 from bridge.http.server.waitress_channel import Timeouts
 from bridge.http.server.waitress_server import ACCEPTS_AT_ONCE, Server, TcpListener, Threads, UnixListener
@@ -89,7 +90,7 @@ def where(settings: Settings) -> dict[str, Any]:
 
 
 def _limits(settings: Settings) -> Adjustments:
-    return Adjustments(
+    return LimitedAdjustments(
         **(
             {"unix_socket": str(settings.socket_path), "unix_socket_perms": SOCKET_MODE}
             if settings.socket_path
@@ -100,6 +101,7 @@ def _limits(settings: Settings) -> Adjustments:
         connection_limit=settings.max_connections + ACCEPTS_AT_ONCE,  # of waitress, which then stops accepting
         channel_timeout=settings.idle_timeout_seconds,
         max_request_body_size=settings.max_body_bytes + 1,  # waitress refuses what has as many
+        max_batch_body_size=settings.batch.max_body_bytes + 1,
         max_request_header_size=settings.max_header_bytes + 1,
         clear_untrusted_proxy_headers=False,  # `behind_proxies` does
         outbuf_high_watermark=UNSENT_MAX_BYTES,

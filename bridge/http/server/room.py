@@ -4,8 +4,8 @@ So that no client takes the places of the others, and each only closes its own:
 1. Those whose client does not take the answer at all: longest first.
 2. Where one address of several has more than half of the places, its connections on which no request has come for
    longest.
-3. Where connections that never completed a request have more than half, those of them that have waited longest: a
-   client that only opens connections, or sends its requests a byte a second (slowloris).
+3. Where connections that never took a whole answer have more than half, the oldest of them: a client that only opens
+   connections, sends its requests a byte a second (slowloris), or does not read what it has asked for.
 4. All on which no request has come for longest.
 5. Those whose client takes the answer slowest.
 One whose request is being handled never gives way.
@@ -24,21 +24,19 @@ def giving_way(channels: Sequence[ProblemChannel], surplus: int, places: int, no
     """`surplus` of `channels`, or fewer where the others are busy."""
     counts = Counter(channel.addr[0] for channel in channels)
     crowded = {address for address, count in counts.items() if count > places // 2}
-    strangers = sum(channel.is_waiting and not channel.was_answered for channel in channels)
-    are_strangers_many = strangers > places // 2
+    candidates = [channel for channel in channels if channel.is_waiting or channel.total_outbufs_len]
+    are_strangers_many = sum(not channel.was_answered for channel in candidates) > places // 2
 
     def rank(channel: ProblemChannel) -> tuple[int, float]:
-        if channel.total_outbufs_len:
-            if now - channel.last_activity > STALLED_SECONDS:
-                return 1, channel.last_activity
-            return 5, channel.reading_rate(now)
-        if channel.addr[0] in crowded and len(counts) > 1:
+        is_read = bool(channel.total_outbufs_len)
+        if is_read and now - channel.last_activity > STALLED_SECONDS:
+            return 1, channel.last_activity
+        if not is_read and channel.addr[0] in crowded and len(counts) > 1:
             return 2, channel.waiting_since
         if are_strangers_many and not channel.was_answered:
-            return 3, channel.waiting_since
-        return 4, channel.waiting_since
+            return 3, channel.creation_time
+        return (5, channel.reading_rate(now)) if is_read else (4, channel.waiting_since)
 
-    candidates = [channel for channel in channels if channel.is_waiting or channel.total_outbufs_len]
     return heapq.nsmallest(surplus, candidates, key=rank)
 
 

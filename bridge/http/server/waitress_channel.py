@@ -30,6 +30,7 @@ from waitress.channel import HTTPChannel
 from waitress.utilities import BadRequest
 
 from bridge.core.deadline import Deadline
+from bridge.http.server.body_limits import LimitingParser
 from bridge.http.server.waitress_tasks import AnswerTask, LateError, ProblemTask
 
 # A socket that is closed with input unread tells its client "connection reset", which may overtake the answer. So
@@ -95,10 +96,11 @@ class ProblemChannel(HTTPChannel):
     socket: Any
     _flush_exception: Any
 
+    parser_class = LimitingParser
     task_class = AnswerTask
     error_task_class = ProblemTask
     is_lent = False  # to a thread; only that closes the socket, reads from it and takes requests
-    was_answered = False  # before, to any request
+    was_answered = False  # before, to any request, and has taken that answer
     is_refused = False  # the rest of its input is of no interest
     discards_until: float | None = None  # the refusal has left; what still comes in is thrown away
     discarded_bytes = 0
@@ -155,9 +157,11 @@ class ProblemChannel(HTTPChannel):
         fault = _fault_of_host(first.headers.get("HOST", ""), self.server.is_for_local_names)
         if fault is not None and first.error is None:
             first.error = BadRequest(fault)
+        was_answered = self.was_answered
+        self.waiting_since, self.was_answered = time.time(), True  # the loop may look as soon as the answer has left
         super().service()
         self.waiting_since = time.time()
-        self.was_answered = True
+        self.was_answered = was_answered or not self.total_outbufs_len
 
     def _hears_more(self) -> bool:
         """Whether the next request has come in; not where the loop has to send or to close, or other clients wait."""

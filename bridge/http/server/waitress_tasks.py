@@ -47,7 +47,7 @@ class ProblemTask(ErrorTask):
         channel: Any = self.channel  # a ProblemChannel
         request: Any = self.request  # an HTTPRequestParser, which has a path only if it got as far
         path = getattr(request, "path", "")
-        error = _error_of(request.error, channel.adj)
+        error = _error_of(request.error, request.adj)
         request_id = request_id_for(request.headers.get("X_REQUEST_ID"))
         log.info(
             "refused",

@@ -1,11 +1,16 @@
 """What a request becomes: a job descriptor. Everything but the request itself is fixed when the service starts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
+from msgspec.structs import replace
+
+from bridge.config.batches import BatchSettings
 from bridge.config.kinds import KindSettings
 from bridge.config.settings import Settings
+from bridge.jobs.requests.array_things import things_text
+from bridge.jobs.requests.batches import Lane, array_environment
 from bridge.jobs.requests.idempotency import IdentityHashes, RequestIdentity
 from bridge.jobs.requests.kinds import KIND_NAMES, JobRequest
 from bridge.jobs.requests.metadata import JobMetadata
@@ -26,6 +31,7 @@ class JobFactory:
     """Makes the descriptors of jobs of every kind."""
 
     kinds: Mapping[str, _KindPart]
+    batches: BatchSettings
     hashes: IdentityHashes
     environment: Mapping[str, str] = field(repr=False)  # holds the MQTT password
     output_folder: str
@@ -35,6 +41,7 @@ class JobFactory:
         """Raises `jinja2.TemplateError`; see `render_job_script`."""
         return cls(
             {kind: _kind_part(kind, settings) for kind in KIND_NAMES},
+            settings.batch,
             hashes,
             _common_environment(settings),
             str(settings.output_folder),
@@ -54,6 +61,49 @@ class JobFactory:
             tag=self.hashes.new_tag(identity.key, identity.digest),
         )
         return self.descriptor(request.kind, request.environment(), metadata.to_json()), metadata
+
+    def describe_array(
+        self,
+        items: Sequence[JobRequest],
+        lane: Lane,
+        running_max: int | None,
+        identity: RequestIdentity,
+        request_id: str,
+    ) -> tuple[JobDescriptor, JobMetadata]:
+        """The array that has an element for each of `items`, which are of one kind; items of one thing come together.
+
+        `running_max` elements may run at once.
+        """
+        first = items[0]
+        metadata = JobMetadata(
+            first.kind,
+            first.thing_uuid,
+            request_id,
+            identity.key,
+            identity.digest,
+            by=identity.caller,
+            tag=self.hashes.new_tag(identity.key, identity.digest),
+            things=things_text([item.thing_uuid for item in items]),
+            lane=None if lane == "live" else lane,
+        )
+        descriptor = self.descriptor(first.kind, array_environment(items), metadata.to_json())
+        stem = f"{self.output_folder}/{first.kind}-%A_%a"
+        changes = {
+            "stdout_path": f"{stem}.out",
+            "stderr_path": f"{stem}.err",
+            "indices": tuple(range(len(items))),
+            "running_max": running_max,
+        }
+        if lane == "bulk":
+            changes |= self._bulk_changes(descriptor)
+        return replace(descriptor, **changes), metadata
+
+    def _bulk_changes(self, descriptor: JobDescriptor) -> dict[str, Any]:
+        return {
+            "partition": self.batches.bulk_partition or descriptor.partition,
+            "qos": self.batches.bulk_qos or descriptor.qos,
+            "nice": self.batches.bulk_nice,
+        }
 
     def descriptor(self, kind: str, environment: Mapping[str, str], comment: str) -> JobDescriptor:
         """A job of this kind, with these variables beside those of every job."""

@@ -3,14 +3,16 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.core.errors import FieldError, InvalidRequestError
 from bridge.core.files import create_file, refuse_exposed
 from bridge.core.text import CLIENT_ID_RULE, OFFERED_KEY
+from bridge.jobs.requests.batches import BatchRequest
 from bridge.jobs.requests.kinds import JobRequest
-from bridge.jobs.requests.metadata import JobMetadata
+from bridge.jobs.requests.metadata import JobMetadata, element_key
 
 KEY_HEADER = "Idempotency-Key"
 _SECRET_BYTES = 32
@@ -40,6 +42,12 @@ class RequestIdentity:
     caller: str | None
     client_key: str  # what older releases have for `key`
     old_digest: str  # and for `digest`: without the caller
+    indices: tuple[int, ...] | None = None  # of the elements, where the request is for an array
+
+    @property
+    def keys(self) -> list[str]:
+        """Under which its jobs, or others with the same key of the client, are known (`Job.key`)."""
+        return [self.client_key, self.key, *(element_key(self.key, index) for index in self.indices or (0,))]
 
     def has_key_of(self, job: JobMetadata) -> bool:
         """Whether the job was submitted by this caller with this key."""
@@ -76,6 +84,28 @@ class IdentityHashes:
             client_key=client_key,
             old_digest=_hex(self._old_digests, content),
         )
+
+    def batch_identities(
+        self, batch: BatchRequest, arrays: Sequence[Sequence[int]], client_key: str, caller: str | None
+    ) -> list[RequestIdentity]:
+        """By what the arrays of a batch are known, the first of which has the client's key; `arrays` are their items.
+
+        Each has all of the batch in its digest: the key with another batch is another request.
+        """
+        items = (item.model_dump_json(exclude_none=True) for item in batch.items)
+        content = "\n".join([batch.items[0].kind, batch.lane, *items])
+        digest = _hex(self._digests, caller or "", content)
+        return [
+            RequestIdentity(
+                key=self.key_of(f"{client_key}\0{number}" if number else client_key, caller),
+                digest=_hex(self._digests, caller or "", digest, str(number)),
+                caller=caller,
+                client_key=client_key,
+                old_digest="",  # there were no batches
+                indices=tuple(range(len(items_of_one))),
+            )
+            for number, items_of_one in enumerate(arrays)
+        ]
 
     def key_of(self, client_key: str, caller: str | None) -> str:
         """What stands in the comment of a job for this key of this caller."""

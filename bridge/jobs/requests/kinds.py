@@ -109,6 +109,11 @@ class JobKind:
         """As in `squeue`, and in the settings."""
         return self.request.kind
 
+    @property
+    def batch_path(self) -> str:
+        """The route that takes many of them: `/extractor/batch` beside `/extractor/run`."""
+        return f"{self.path.rpartition('/')[0]}/batch"
+
 
 JOB_KINDS = (
     JobKind(ParseRequest, "/extractor/run", "Submit a job that parses a raw file into a thing's datastore"),

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from bridge.core.text import CALLER_NAME, CLIENT_ID
+from bridge.jobs.requests.array_things import ARRAY_THINGS, thing_of
 
 
 def _whole(pattern: re.Pattern[str]) -> msgspec.Meta:
@@ -18,6 +19,7 @@ def _whole(pattern: re.Pattern[str]) -> msgspec.Meta:
 
 _Id = Annotated[str, _whole(CLIENT_ID)]
 _CallerName = Annotated[str, _whole(CALLER_NAME)]
+_ArrayThings = Annotated[str, _whole(ARRAY_THINGS)]
 
 
 class JobMetadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -30,6 +32,18 @@ class JobMetadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     digest: _Id = msgspec.field(name="dig")
     by: _CallerName | None = None  # the caller's name, where callers have to say who they are
     tag: _Id | None = None  # see `IdentityHashes.new_tag`; jobs of older releases have none, and other keys and digests
+    things: _ArrayThings | None = None  # of the elements of an array, the first of which works for `thing_uuid`
+    lane: _Id | None = None  # None: jobs of the live lane
+
+    def key_of(self, index: int | None) -> str:
+        """The key of the element with this index of an array: its own, as each is submitted once. `None`: no array."""
+        return self.key if index is None else element_key(self.key, index)
+
+    def thing_of(self, index: int | None) -> UUID:
+        """For which thing the element with this index works. `None`: the job is no array."""
+        return (
+            self.thing_uuid if index is None or self.things is None else thing_of(self.thing_uuid, self.things, index)
+        )
 
     def to_json(self) -> str:
         """The text for `--comment`: `{"kind":"parse","thing":"ce2b4fb6-…","req":"…","key":"…","dig":"…","tag":"…"}`."""
@@ -42,6 +56,11 @@ class JobMetadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
             return _decoder.decode(text)
         except (ValueError, RecursionError):
             return None
+
+
+def element_key(key: str, index: int) -> str:
+    """The key of an element of an array that has `key`."""
+    return f"{key}_{index}"
 
 
 _encoder = msgspec.json.Encoder()

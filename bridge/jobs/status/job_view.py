@@ -9,7 +9,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from bridge.jobs.requests.metadata import JobMetadata
-from bridge.slurm.job_ids import cursor_after, job_order
+from bridge.slurm.job_ids import cursor_after, index_of, job_order
 from bridge.slurm.messages import Cancel, JobSnapshot
 from bridge.slurm.states import FINISHED_STATES
 
@@ -63,12 +63,22 @@ class Job:
     @property
     def thing_uuid(self) -> UUID:
         """The thing that it works for."""
-        return self.metadata.thing_uuid
+        return self.metadata.thing_of(self.index)
+
+    @property
+    def index(self) -> int | None:
+        """Of an element of an array, whose elements share their metadata; `None` for any other job."""
+        return index_of(self.snapshot.job_id)
 
     @property
     def key(self) -> str:
-        """See `RequestIdentity`."""
-        return self.metadata.key
+        """See `RequestIdentity`. Each element of an array has its own."""
+        return self.metadata.key_of(self.index)
+
+    @property
+    def request(self) -> tuple[str, str]:
+        """Key and digest: two requests may have one key, where two bridges get them at the same time."""
+        return self.key, self.metadata.digest
 
     def is_same(self, other: "Job") -> bool:
         """Whether `other` is this job, maybe at another moment: an id may come again with another one."""
@@ -82,11 +92,6 @@ class Job:
         """The request to cancel it, as long as its id is not another job's."""
         comment, submit_time = self.metadata.to_json(), self.snapshot.submit_time
         return Cancel(self.id, comment, submit_time, only_waiting=only_waiting)
-
-    @property
-    def is_array_element(self) -> bool:
-        """Whether it shares its comment with the other elements of its array."""
-        return "_" in self.snapshot.job_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +146,19 @@ class JobView:
 def own_jobs(
     snapshots: Iterable[JobSnapshot], known: Callable[[JobSnapshot], JobMetadata | None] = lambda _: None
 ) -> list[Job]:
-    """The jobs among `snapshots` that carry a comment of the bridge, or are `known` all the same."""
-    pairs = ((snapshot, JobMetadata.from_json(snapshot.comment) or known(snapshot)) for snapshot in snapshots)
-    return [Job(_slim(snapshot), metadata) for snapshot, metadata in pairs if metadata is not None]
+    """The jobs among `snapshots` that carry a comment of the bridge, or are `known` all the same.
+
+    The elements of an array, which come one after the other, share what their comment says.
+    """
+    jobs: list[Job] = []
+    comment, said = "", None
+    for snapshot in snapshots:
+        if snapshot.comment != comment:
+            comment, said = snapshot.comment, JobMetadata.from_json(snapshot.comment)
+        metadata = said or known(snapshot)
+        if metadata is not None:
+            jobs.append(Job(_slim(snapshot), metadata))
+    return jobs
 
 
 def _slim(snapshot: JobSnapshot) -> JobSnapshot:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from bridge.jobs.requests.metadata import JobMetadata
 from bridge.jobs.status.job_view import Job, JobView, Origin
+from bridge.slurm.job_ids import ids_of, index_of
 from bridge.slurm.messages import JobDescriptor, JobSnapshot
 
 SAVED_AFTER_SECONDS = 10.0  # of undisturbed operation a job is in slurmctld's saved state (SAVE_MAX_WAIT, 5 s)
@@ -16,9 +17,9 @@ SAVED_AFTER_SECONDS = 10.0  # of undisturbed operation a job is in slurmctld's s
 
 @dataclass(slots=True, eq=False)
 class AcceptedJob:
-    """A job that the controller has accepted and may not have saved yet."""
+    """A job that the controller has accepted and may not have saved yet. Elements of an array are jobs each."""
 
-    descriptor: JobDescriptor
+    descriptor: JobDescriptor  # of the whole array
     metadata: JobMetadata
     job_id: str
     accepted_at_seconds: float  # on the monotonic clock
@@ -27,8 +28,8 @@ class AcceptedJob:
 
     @property
     def request(self) -> tuple[str, str]:
-        """Key and digest: two requests may have one key, where two bridges get them at the same time."""
-        return _request_of(self.metadata)
+        """See `Job.request`."""
+        return self.metadata.key_of(index_of(self.job_id)), self.metadata.digest
 
 
 class SubmissionLedger:
@@ -36,18 +37,18 @@ class SubmissionLedger:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._expected_at_seconds: list[float] = []  # when submissions began that no look has counted yet
+        self._expected_at_seconds: list[float] = []  # when jobs were sent that no look has counted yet
         self._unseen: dict[str, JobView] = {}  # by job id: accepted, and no look has begun since
         self._unsaved: dict[tuple[str, str], AcceptedJob] = {}  # by request, the oldest first
 
-    def expect(self) -> None:
-        """A submission is about to be sent."""
+    def expect(self, jobs: int = 1) -> None:
+        """So many jobs are about to be sent."""
         with self._lock:
-            self._expected_at_seconds.append(time.monotonic())
+            self._expected_at_seconds += [time.monotonic()] * jobs
 
     @property
     def expected(self) -> int:
-        """How many submissions began since the last look."""
+        """How many jobs were about to be sent since the last look."""
         return len(self._expected_at_seconds)
 
     def accept(
@@ -60,12 +61,14 @@ class SubmissionLedger:
         may_have_duplicate: bool = False,
     ) -> None:
         """The controller has accepted this job; `booted_at` is when that controller was started."""
-        view = JobView(Job(_pending(job_id, descriptor), metadata), Origin.CONTROLLER, time.time())
-        accepted = AcceptedJob(descriptor, metadata, job_id, time.monotonic(), booted_at, may_have_duplicate)
+        now, now_seconds = time.time(), time.monotonic()
         with self._lock:
-            self._unseen[job_id] = view
-            self._unsaved.pop(accepted.request, None)  # so that it goes to the end
-            self._unsaved[accepted.request] = accepted
+            for own_id in ids_of(job_id, descriptor.indices):
+                view = JobView(Job(_pending(own_id, descriptor), metadata), Origin.CONTROLLER, now)
+                accepted = AcceptedJob(descriptor, metadata, own_id, now_seconds, booted_at, may_have_duplicate)
+                self._unseen[own_id] = view
+                self._unsaved.pop(accepted.request, None)  # so that it goes to the end
+                self._unsaved[accepted.request] = accepted
 
     def find(self, job_id: str) -> JobView | None:
         """The job, if it was accepted after the last look began."""
@@ -98,10 +101,10 @@ class SubmissionLedger:
         """Whether a crash of the controller may lose any."""
         return bool(self._unsaved)
 
-    def withdraw(self, metadata: JobMetadata) -> None:
-        """The job is not to come back if the controller loses it: it was cancelled, or refused."""
+    def withdraw(self, request: tuple[str, str]) -> None:
+        """The job of a request (`Job.request`) is not to come back if it is lost: it was cancelled, or refused."""
         with self._lock:
-            self._unsaved.pop(_request_of(metadata), None)
+            self._unsaved.pop(request, None)
 
     def postpone(self, job: AcceptedJob) -> None:
         """Keep this one for as long as if it had been accepted just now."""
@@ -121,10 +124,6 @@ class SubmissionLedger:
                 if oldest.accepted_at_seconds > saved_until_seconds:
                     return
                 del self._unsaved[oldest.request]
-
-
-def _request_of(metadata: JobMetadata) -> tuple[str, str]:
-    return metadata.key, metadata.digest
 
 
 def _pending(job_id: str, descriptor: JobDescriptor) -> JobSnapshot:

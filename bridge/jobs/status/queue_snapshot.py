@@ -56,7 +56,7 @@ class QueueSnapshot:
         return sorted([*news.values(), *others], key=lambda job: job.order, reverse=True)
 
     def with_key(self, key: str) -> list[Job]:
-        """The jobs that have `key`, in the queue or seen to end, oldest first; array elements are not among them."""
+        """The jobs that have `key`, in the queue or seen to end, oldest first."""
         jobs = [self._jobs[job_id] for job_id in self._ids_by_key.get(key, ())]
         gone = [view.job for view in self._gone.with_key(key) if view.is_finished]
         ended = [old for old in gone if not any(old.is_same(job) for job in jobs)]
@@ -102,12 +102,12 @@ class QueueSnapshot:
         remembered = self._remembered.pop(job.id, None)
         self._jobs[job.id] = job
         self.pending += job.is_pending
-        if not job.is_array_element:
-            self._ids_by_key[job.key] = (*self._ids_by_key.get(job.key, ()), job.id)
-            if job.is_finished:
-                self._gone.note(JobView(job, Origin.CONTROLLER, self.looked_at))
-            else:
-                self._gone.take_back(job)
+        key = job.key
+        self._ids_by_key[key] = (*self._ids_by_key.get(key, ()), job.id)
+        if job.is_finished:
+            self._gone.note(JobView(job, Origin.CONTROLLER, self.looked_at))
+        else:
+            self._gone.take_back(job)
         known = before or (remembered.job if remembered else None)
         if known is not None and known.key != job.key:  # the id of another job, given again after a controller's crash
             return [*([JobChange(before, None)] if before else []), JobChange(None, job, self._is_end(None, job))]
@@ -130,10 +130,9 @@ class QueueSnapshot:
         if job is None:
             return None
         self.pending -= job.is_pending
-        if not job.is_array_element:
-            others = tuple(other for other in self._ids_by_key.pop(job.key) if other != job_id)
-            if others:
-                self._ids_by_key[job.key] = others
+        key = job.key
+        if others := tuple(other for other in self._ids_by_key.pop(key) if other != job_id):
+            self._ids_by_key[key] = others
         return job
 
     def _forget_old(self) -> None:

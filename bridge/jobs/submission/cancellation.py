@@ -26,7 +26,7 @@ class JobCanceller:
         Raises `AlreadyFinishedError` where it ended otherwise, what `JobLookup.find` and `Gateway.cancel` raise.
         """
         asked = self._lookup.find(job_id, deadline)
-        self._ledger.withdraw(asked.job.metadata)  # where it is lost: it is not to come back
+        self._ledger.withdraw(asked.job.request)  # where it is lost: it is not to come back
         view = asked
         if view.may_be_cancelled:
             if self._gateway.cancel(view.job.cancellation(), deadline):

@@ -48,13 +48,13 @@ class KeyHistory:
         self._is_closed.set()
         self._has_told.set()
 
-    def with_key(self, key: str, deadline: Deadline) -> tuple[Job, ...]:
-        """The jobs that have `key`, in no order; array elements are not among them.
-
-        Waits some seconds at most for what is being read: accounting that is away keeps no job from being submitted.
-        """
+    def wait(self, deadline: Deadline) -> None:
+        """Wait for what is being read, some seconds at most: accounting that is away keeps no job from being sent."""
         if not self._has_told.is_set():
             self._has_told.wait(min(PATIENCE_SECONDS, deadline.remaining_seconds))
+
+    def with_key(self, key: str) -> tuple[Job, ...]:
+        """The jobs that have `key`, in no order."""
         return self._jobs.get(key, ())
 
     def read(self) -> None:
@@ -62,8 +62,9 @@ class KeyHistory:
         while self._since < self._until and len(self._jobs) < KEYS_MAX and not self._is_closed.is_set():
             since = max(self._since, self._until - STEP_SECONDS)
             for job in own_jobs(self._gateway.past(since, self._until, Deadline.after(ANSWER_SECONDS))):
-                if not (job.is_array_element or was_cancelled_unstarted(job)):
-                    self._jobs[job.key] = (*self._jobs.get(job.key, ()), job)
+                if not was_cancelled_unstarted(job):
+                    key = job.key
+                    self._jobs[key] = (*self._jobs.get(key, ()), job)
             self._until = since
 
     def _run(self) -> None:

@@ -12,6 +12,7 @@ from bridge.jobs.status.past_jobs import PastJobs
 from bridge.jobs.status.queue_cache import QueueCache
 from bridge.jobs.submission.duplicates import was_cancelled_unstarted, without_copies
 from bridge.jobs.submission.key_history import KeyHistory
+from bridge.slurm.job_ids import index_of
 
 
 class KnownJobs:
@@ -28,8 +29,10 @@ class KnownJobs:
         Raises `IdempotencyMismatchError` where only another request has one, and what `PastJobs.find` does where the
         request had one that has left the queue.
         """
-        seen = self._seen(identity, deadline)
-        lost = [view for view in self._cache.lost_with_key(identity.key) if identity.is_of(view.job.metadata)]
+        self._key_history.wait(deadline)
+        seen = self._seen(identity)
+        with_keys = (view for key in identity.keys for view in self._cache.lost_with_key(key))
+        lost = [view for view in with_keys if identity.is_of(view.job.metadata)]
         if seen and not any(_may_have_given_way(seen, view) for view in lost):
             return seen
         ended = [(view, self._past(view.id, view.job.metadata, deadline)) for view in lost]
@@ -37,25 +40,30 @@ class KnownJobs:
         has_none = job is None or any(_may_have_given_way(job, view) for view, past in ended if past is None)
         return None if has_none else job
 
-    def _seen(self, identity: RequestIdentity, deadline: Deadline) -> Job | None:
-        jobs: list[Job] = []
-        for key in (identity.client_key, identity.key):
-            jobs += [*self._key_history.with_key(key, deadline), *self._cache.with_key(key)]
-        jobs.sort(key=lambda job: job.order)
-        with_key = [job for job in jobs if identity.has_key_of(job.metadata)]
-        own = without_copies(job for job in with_key if identity.is_of(job.metadata))
-        if with_key and not own:
+    def with_key(self, identity: RequestIdentity, key: str) -> Job | None:
+        """The job that the request, or the element of its array with this key, has as of the last look."""
+        return _first_choice(without_copies(job for job in self._with_key(key) if identity.is_of(job.metadata)))
+
+    def _seen(self, identity: RequestIdentity) -> Job | None:
+        own = [job for key in identity.keys if (job := self.with_key(identity, key))]
+        if not own and any(identity.has_key_of(job.metadata) for key in identity.keys for job in self._with_key(key)):
             raise IdempotencyMismatchError(
                 "This Idempotency-Key was used for another request. Use a new key for a new request."
             )
         return _first_choice(own)
+
+    def _with_key(self, key: str) -> list[Job]:
+        """Of the past as well, oldest first."""
+        earlier, jobs = self._key_history.with_key(key), self._cache.with_key(key)
+        return sorted([*earlier, *jobs], key=lambda job: job.order) if earlier else jobs
 
     def have(self, job_id: str, metadata: JobMetadata, deadline: Deadline) -> bool:
         """Whether the request of a job that was accepted with this id has one still, or had one that has ended.
 
         Raises what `PastJobs.find` does.
         """
-        of_request = (job for job in self._cache.with_key(metadata.key) if job.metadata.digest == metadata.digest)
+        key = metadata.key_of(index_of(job_id))
+        of_request = (job for job in self._cache.with_key(key) if job.metadata.digest == metadata.digest)
         if any(job.metadata == metadata or not was_cancelled_unstarted(job) for job in of_request):
             return True
         return self._past(job_id, metadata, deadline) is not None

@@ -24,18 +24,18 @@ class PendingLimit:
         self._limit = limit
         self._count_age_seconds = count_age_seconds
 
-    def admit(self, deadline: Deadline) -> None:
-        """Count one more.
+    def admit(self, deadline: Deadline, jobs: int = 1) -> None:
+        """Count so many more.
 
         Raises `TooManyRequestsError` where `limit` jobs wait already, and what `QueueCache.take_trusted_look` raises.
-        Requests that come at the same time may exceed the limit by their number.
+        Requests that come at the same time may exceed the limit by their jobs.
         """
         if self._limit is None:
             return
         self._cache.take_trusted_look(deadline, max_age_seconds=self._count_age_seconds)
-        if self._cache.pending >= self._limit:
+        if self._cache.pending + jobs > self._limit:
             raise TooManyRequestsError(
-                f"{self._limit} jobs of the bridge wait in Slurm's queue (`max_pending_jobs`). "
-                "Send the request again when some have started."
+                f"{self._limit} jobs of the bridge may wait in Slurm's queue (`max_pending_jobs`): there is no room "
+                f"for {jobs} more. Send the request again when some have started."
             )
-        self._ledger.expect()
+        self._ledger.expect(jobs)

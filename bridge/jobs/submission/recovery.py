@@ -28,10 +28,12 @@ from bridge.jobs.status.controller_trust import ControllerTrust
 from bridge.jobs.status.ledger import AcceptedJob, SubmissionLedger
 from bridge.jobs.status.past_jobs import FIND_SECONDS
 from bridge.jobs.status.queue_cache import QueueCache
+from bridge.jobs.submission.arrays import by_array, cancellation_of, indices_of
 from bridge.jobs.submission.duplicates import superfluous_duplicates
 from bridge.jobs.submission.known_jobs import KnownJobs
 from bridge.jobs.submission.sender import JobSender
 from bridge.slurm.gateway import Gateway
+from bridge.slurm.job_ids import whole_id
 
 log = logging.getLogger(__name__)
 
@@ -150,13 +152,15 @@ class JobRecovery:
             job.booted_at = job.booted_at or booted_at
 
     def _cancel_duplicates(self, deadline: Deadline) -> None:
-        for jobs in self._cache.sharing_a_key():
-            for duplicate in superfluous_duplicates(jobs, self._hashes):
-                # The cache is some milliseconds old. A job that runs by now is not the one to cancel: of two bridges
-                # that see different moments each would cancel the other's choice.
-                if self._gateway.cancel(duplicate.cancellation(only_waiting=True), deadline):
-                    self.duplicates_cancelled += 1
-                    log.warning("cancelled a duplicate", extra={"job_id": duplicate.id, "key": duplicate.key})
+        sharing = self._cache.sharing_a_key()
+        duplicates = [job for jobs in sharing for job in superfluous_duplicates(jobs, self._hashes)]
+        for together in by_array(duplicates, lambda job: job.id):
+            # The cache is some milliseconds old. A job that runs by now is not the one to cancel: of two bridges that
+            # see different moments each would cancel the other's choice.
+            if self._gateway.cancel(cancellation_of(together), deadline):
+                self.duplicates_cancelled += len(together)
+                for job in together:
+                    log.warning("cancelled a duplicate", extra={"job_id": job.id, "key": job.key})
 
     def _submit_lost(self, in_danger: list[AcceptedJob]) -> None:
         lost = [job for job in in_danger if self._is_lost(job)]
@@ -164,12 +168,12 @@ class JobRecovery:
             return
         deadline = Deadline.after(RPC_SECONDS)
         with ExitStack() as locks:
-            for key in {job.metadata.key for job in lost}:
+            for key in sorted({job.metadata.key for job in lost}):
                 locks.enter_context(self._key_locks.hold(key, deadline))
             self._cache.take_trusted_look(deadline)
-            for job in lost:
-                if self._is_lost(job):  # else its client was faster
-                    self._submit_again(job, deadline)
+            still_lost = [job for job in lost if self._is_lost(job)]  # the clients of the others were faster
+            for together in by_array(still_lost, lambda job: job.job_id):
+                self._submit_again(together, Deadline.after(RPC_SECONDS))
 
     def _is_lost(self, job: AcceptedJob) -> bool:
         """Not in the queue, and has not ended. As long as accounting cannot be asked, that is not known."""
@@ -183,22 +187,27 @@ class JobRecovery:
             job.booted_at = self._trust.booted_at  # so it is no matter for the controller that runs now
         return not is_known
 
-    def _submit_again(self, job: AcceptedJob, deadline: Deadline) -> None:
+    def _submit_again(self, jobs: list[AcceptedJob], deadline: Deadline) -> None:
+        """Submit a job again, or those elements of an array that are lost, as an array without the others."""
+        job = jobs[0]
         identity = {"lost_job_id": job.job_id, "key": job.metadata.key}
         metadata = replace(job.metadata, tag=self._hashes.new_tag(job.metadata.key, job.metadata.digest))
-        descriptor = replace(job.descriptor, comment=metadata.to_json())
+        indices = indices_of(job.job_id for job in jobs)
+        descriptor = replace(job.descriptor, comment=metadata.to_json(), indices=indices)
         try:
             job_id = self._sender.send(descriptor, deadline)
         except TooManyRequestsError as error:
             log.warning("a lost job has to wait", extra={**identity, "detail": str(error)})
-            self._ledger.postpone(job)
+            for job in jobs:
+                self._ledger.postpone(job)
         except SlurmRefusedError as error:
             log.warning("a lost job was refused and is given up", extra={**identity, "detail": str(error)})
-            self._ledger.withdraw(job.metadata)
+            for job in jobs:
+                self._ledger.withdraw(job.request)
         else:
-            self.lost_resubmitted += 1
+            self.lost_resubmitted += len(jobs)
             log.warning("submitted a lost job again", extra={**identity, "job_id": job_id})
             self._ledger.accept(descriptor, metadata, job_id, self._trust.booted_at)
             self.wake()
-            if other := self._sender.give_way(job_id, metadata, deadline):
-                self._ledger.accept(descriptor, other.metadata, other.id, self._trust.booted_at)
+            if other := self._sender.give_way(job_id, metadata, deadline, indices):
+                self._ledger.accept(descriptor, other.metadata, whole_id(other.id), self._trust.booted_at)

@@ -9,6 +9,7 @@ other bridge takes its own back before it could start, and before it has answere
 
 import logging
 import time
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -21,6 +22,7 @@ from bridge.jobs.status.job_view import Job
 from bridge.jobs.status.queue_cache import QueueCache
 from bridge.jobs.submission.duplicates import superfluous_duplicates
 from bridge.slurm.gateway import Gateway
+from bridge.slurm.job_ids import elements_id, ids_of
 from bridge.slurm.messages import JobDescriptor
 
 log = logging.getLogger(__name__)
@@ -44,15 +46,18 @@ class JobSender:
             job = replace(job, begin_time=int(time.time()) + BEGIN_LATER_SECONDS)
         return self._gateway.submit(job, deadline)
 
-    def give_way(self, job_id: str, metadata: JobMetadata, deadline: Deadline) -> Job | None:
+    def give_way(
+        self, job_id: str, metadata: JobMetadata, deadline: Deadline, indices: Sequence[int] | None = None
+    ) -> Job | None:
         """The job of the same request that stays instead of this one, which was sent a moment ago and is taken back.
 
-        `None` where this one stays, and where Slurm cannot be asked by `deadline`: `JobRecovery` goes on then.
+        `None` where this one stays, and where Slurm cannot be asked by `deadline`: `JobRecovery` goes on then. For an
+        array (`indices` are its elements') its first element decides, and an element of the one that stays is returned.
         """
         if not self._is_contested:
             return None
         try:
-            other = self._other_that_stays(job_id, metadata, deadline)
+            other = self._other_that_stays(job_id, metadata, deadline, indices)
             if other is None:
                 self._gateway.release(job_id, deadline)
         except BridgeError as error:
@@ -64,17 +69,24 @@ class JobSender:
     def _is_contested(self) -> bool:
         return self._trust.was_disturbed_within(CONTESTED_SECONDS)
 
-    def _other_that_stays(self, job_id: str, metadata: JobMetadata, deadline: Deadline) -> Job | None:
+    def _other_that_stays(
+        self, job_id: str, metadata: JobMetadata, deadline: Deadline, indices: Sequence[int] | None
+    ) -> Job | None:
+        first = None if indices is None else indices[0]
+        (first_id, *_) = ids_of(job_id, indices)
+        key = metadata.key_of(first)
         while True:
             self._cache.take_look(deadline)
-            jobs = [job for job in self._cache.with_key(metadata.key) if job.metadata.digest == metadata.digest]
+            jobs = [job for job in self._cache.with_key(key) if job.metadata.digest == metadata.digest]
             superfluous = superfluous_duplicates(jobs, self._hashes)
             # By its metadata too: its id may have been another's before a crash, which the cache remembers.
-            own = next((job for job in jobs if job.id == job_id and job.metadata == metadata), None)
+            own = next((job for job in jobs if job.id == first_id and job.metadata == metadata), None)
             others = [job for job in jobs if job not in superfluous and job is not own and job.state != "CANCELLED"]
             if own is None or not others or (own not in superfluous and own.state != "CANCELLED"):
                 return None
-            if own.state == "CANCELLED" or self._gateway.cancel(own.cancellation(only_waiting=True), deadline):
+            cancel_id = job_id if indices is None else elements_id(job_id, indices)
+            request = replace(own.cancellation(only_waiting=True), job_id=cancel_id)
+            if own.state == "CANCELLED" or self._gateway.cancel(request, deadline):
                 log.info("gave way to a job of the same request", extra={"job_id": job_id, "other": others[0].id})
                 return others[0]
             # It has begun, or another bridge has cancelled it: the next look shows which.

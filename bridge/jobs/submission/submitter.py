@@ -28,6 +28,7 @@ from bridge.jobs.submission.pending_limit import PendingLimit
 from bridge.jobs.submission.recovery import JobRecovery
 from bridge.jobs.submission.sender import JobSender
 from bridge.slurm.gateway import Gateway
+from bridge.slurm.job_ids import whole_id
 from bridge.slurm.messages import JobDescriptor
 
 log = logging.getLogger(__name__)
@@ -48,8 +49,11 @@ class Submission:
 
 
 @dataclass(frozen=True, slots=True)
-class _Attempt:
-    """A job that is to be submitted. `may_have_duplicate`: the client chose the key, and may send it to others."""
+class Attempt:
+    """A job, or an array, that is to be submitted. `may_have_duplicate`: the client chose the key.
+
+    It may have sent it to others.
+    """
 
     identity: RequestIdentity
     descriptor: JobDescriptor
@@ -97,7 +101,7 @@ class JobSubmitter:
         """
         identity = self._hashes.identity(request, submission_key(offered_key), caller)
         descriptor, metadata = self._factory.describe(request, identity, request_id)
-        attempt = _Attempt(identity, descriptor, metadata, deadline, may_have_duplicate=offered_key is not None)
+        attempt = Attempt(identity, descriptor, metadata, deadline, may_have_duplicate=offered_key is not None)
         if offered_key is None:
             return self._submit(attempt)
         with self._key_locks.hold(identity.key, deadline):
@@ -107,8 +111,15 @@ class JobSubmitter:
                 _submission(first.id, first.state, first.metadata, is_replay=True) if first else self._submit(attempt)
             )
 
-    def _submit(self, attempt: _Attempt) -> Submission:
+    def _submit(self, attempt: Attempt) -> Submission:
         self._pending_limit.admit(attempt.deadline)
+        return self.submit_attempt(attempt)
+
+    def submit_attempt(self, attempt: Attempt) -> Submission:
+        """Submit what has no job yet: where the client chose the key, the caller has looked.
+
+        What it says of an array holds for the whole. Raises what `Gateway.submit` does.
+        """
         try:
             job_id = self._send(attempt)
         except OutcomeUnknownError as error:
@@ -120,18 +131,18 @@ class JobSubmitter:
         self._note_accepted(attempt, job_id, attempt.metadata, may_have_duplicate=attempt.may_have_duplicate)
         other = None
         if attempt.may_have_duplicate:
-            other = self._sender.give_way(job_id, attempt.metadata, attempt.deadline)
+            other = self._sender.give_way(job_id, attempt.metadata, attempt.deadline, attempt.descriptor.indices)
         if other is None:
             return _submission(job_id, "PENDING", attempt.metadata)
-        self._note_accepted(attempt, other.id, other.metadata, may_have_duplicate=False)
-        return _submission(other.id, other.state, other.metadata, is_replay=True)
+        self._note_accepted(attempt, whole_id(other.id), other.metadata, may_have_duplicate=False)
+        return _submission(whole_id(other.id), other.state, other.metadata, is_replay=True)
 
-    def _send(self, attempt: _Attempt) -> str:
+    def _send(self, attempt: Attempt) -> str:
         deadline = attempt.deadline.earlier_by(LOOKUP_SECONDS)
         submit = self._sender.send if attempt.may_have_duplicate else self._gateway.submit
         return submit(attempt.descriptor, deadline)
 
-    def _adopt(self, attempt: _Attempt, error: OutcomeUnknownError) -> Submission:
+    def _adopt(self, attempt: Attempt, error: OutcomeUnknownError) -> Submission:
         """The job of a submission that was not answered, if the queue has it."""
         try:
             self._cache.take_trusted_look(attempt.deadline)
@@ -142,12 +153,10 @@ class JobSubmitter:
             error.idempotency_key = attempt.identity.client_key
             raise error from None
         log.info("adopted a job whose submission was not answered", extra={"job_id": first.id})
-        self._note_accepted(attempt, first.id, first.metadata, may_have_duplicate=False)
-        return _submission(first.id, first.state, first.metadata)
+        self._note_accepted(attempt, whole_id(first.id), first.metadata, may_have_duplicate=False)
+        return _submission(whole_id(first.id), first.state, first.metadata)
 
-    def _note_accepted(
-        self, attempt: _Attempt, job_id: str, metadata: JobMetadata, *, may_have_duplicate: bool
-    ) -> None:
+    def _note_accepted(self, attempt: Attempt, job_id: str, metadata: JobMetadata, *, may_have_duplicate: bool) -> None:
         """`metadata` is the job's own: it may be that of an earlier attempt, or of another bridge's."""
         self._ledger.accept(
             attempt.descriptor, metadata, job_id, self._trust.booted_at, may_have_duplicate=may_have_duplicate

@@ -3,11 +3,11 @@
 import ctypes
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bridge.slurm.job_ids import array_number
-from bridge.slurm.messages import Cancel, Cancelled, Find, JobSnapshot, Release, Released, Reply
-from bridge.slurm.worker.queue import ESLURM_INVALID_JOB_ID, find
+from bridge.slurm.job_ids import array_indices, array_number, elements_id
+from bridge.slurm.messages import Cancel, Cancelled, JobSnapshot, Release, Released, Reply
+from bridge.slurm.worker.queue import ESLURM_INVALID_JOB_ID, load, snapshot_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -21,15 +21,28 @@ def cancel(pyslurm: "ModuleType", request: Cancel) -> Reply:
 
     Between the two calls lies a millisecond, in which the job may start but no id comes again.
     """
-    job = find(pyslurm, Find(array_number(request.job_id))).job
-    if job is None or not _is_as_requested(job, request):
+    found = load(pyslurm, array_number(request.job_id))
+    if found is None or not _is_as_requested(snapshot_of(found), request):
         return Cancelled(is_taken=False)
+    if request.only_waiting and "_" in request.job_id:
+        return _kill_waiting(pyslurm, request.job_id, found)
     return _kill(pyslurm, request.job_id)
 
 
 def _is_as_requested(job: JobSnapshot, request: Cancel) -> bool:
     is_same = job.comment == request.comment or job.submit_time == request.submit_time
     return is_same and (job.state == "PENDING" or not request.only_waiting)
+
+
+def _kill_waiting(pyslurm: "ModuleType", job_id: str, array: Any) -> Cancelled:
+    """Those elements that Slurm has not set apart from their array yet, as it does when one is to start."""
+    number, _, text = job_id.partition("_")
+    wanted, waiting = array_indices(text.strip("[]")), set(array_indices(array.array_tasks_waiting or ""))
+    still_waiting = [index for index in wanted if index in waiting]
+    if not still_waiting:
+        return Cancelled(is_taken=False)
+    is_taken = _kill(pyslurm, elements_id(number, still_waiting)).is_taken
+    return Cancelled(is_taken=is_taken and still_waiting == wanted)
 
 
 def _kill(pyslurm: "ModuleType", job_id: str) -> Cancelled:

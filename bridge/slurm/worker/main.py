@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.core.process import forbid_core_dumps, keep_what_there_is
 from bridge.slurm.errors import PYSLURM_REFUSED
+from bridge.slurm.job_ids import indices_text
 from bridge.slurm.message_socket import MessageSocket
 from bridge.slurm.messages import (
     AskCluster,
@@ -179,4 +180,11 @@ def _description(pyslurm: "ModuleType", job: JobDescriptor, extra: str | None) -
         cpus_per_task=job.cpus,
         nice=job.nice,
         begin_time=job.begin_time,
+        array=_array(job),
     )
+
+
+def _array(job: JobDescriptor) -> str | None:
+    if job.indices is None:
+        return None
+    return indices_text(job.indices) + ("" if job.running_max is None else f"%{job.running_max}")

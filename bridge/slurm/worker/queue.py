@@ -2,14 +2,14 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from bridge.slurm.comments import own_text
-from bridge.slurm.job_ids import array_indices, array_number
-from bridge.slurm.messages import Find, Found, JobSnapshot, LoadQueue, QueueChange, Reply
+from bridge.slurm.job_ids import array_indices, array_number, whole_id
+from bridge.slurm.messages import Find, FollowedJob, Found, JobSnapshot, LoadQueue, QueueChange, Reply
 from bridge.slurm.states import FINISHED_STATES
 
 if TYPE_CHECKING:
@@ -21,24 +21,31 @@ GAP_SECONDS = 60.0  # between two looks; in a longer one a job can have run and 
 
 def find(pyslurm: "ModuleType", request: Find) -> Found:
     """Look one job up. Raises `pyslurm.RPCError` where the controller does not answer."""
+    job = load(pyslurm, request.job_id)
+    return Found(None if job is None else snapshot_of(job))
+
+
+def load(pyslurm: "ModuleType", number: int) -> Any:
+    """One of the service's user's jobs, as pyslurm has it; of an array the part that waits. `None`: there is none."""
     try:
-        job = pyslurm.Job.load(request.job_id)
+        job = pyslurm.Job.load(number)
     except pyslurm.RPCError as error:
         if error.errno == ESLURM_INVALID_JOB_ID:
-            return Found(None)
+            return None
         raise
-    return Found(_snapshot(job) if job.user_id == os.getuid() else None)
+    return job if job.user_id == os.getuid() else None
 
 
 def _snapshots(job: Any) -> list[JobSnapshot]:
     """The job; where it stands for the elements of an array that still wait, one for each of them."""
-    snapshot, waiting = _snapshot(job), job.array_tasks_waiting
+    snapshot, waiting = snapshot_of(job), job.array_tasks_waiting
     if waiting is None:
         return [snapshot]
     return [replace(snapshot, job_id=f"{job.array_id}_{index}") for index in array_indices(waiting)]
 
 
-def _snapshot(job: Any) -> JobSnapshot:
+def snapshot_of(job: Any) -> JobSnapshot:
+    """How it stands."""
     reason = job.state_reason
     return JobSnapshot(
         # pyslurm has None for an index of 0.
@@ -90,6 +97,7 @@ class QueueReader:
         known = self._known
         if known is not None and time.monotonic() - self._loaded_at_seconds < GAP_SECONDS:
             jobs.update((job.job_id, job) for job in _cancelled_elements(known, jobs))
+        jobs.update((job.job_id, job) for job in _cancelled_unseen(request.followed, jobs))
         self._known, self._loaded_at_seconds = jobs, time.monotonic()
         if known is None:
             return QueueChange(is_full=True, jobs=tuple(jobs.values()), gone=())
@@ -114,6 +122,18 @@ def _cancelled_elements(known: Mapping[str, JobSnapshot], jobs: Mapping[str, Job
     gone = (known[job_id] for job_id in known.keys() - jobs.keys() if "_" in job_id)
     waiting = (job for job in gone if job.state == "PENDING" and job.job_id.partition("_")[0] in arrays)
     return [replace(job, state="CANCELLED", state_reason=None, end_time=int(time.time())) for job in waiting]
+
+
+def _cancelled_unseen(followed: Iterable[FollowedJob], jobs: Mapping[str, JobSnapshot]) -> list[JobSnapshot]:
+    """The same for elements that were cancelled before any look showed them: the array came with them."""
+    new = [job.job_id for job in followed if job.submit_time is None and "_" in job.job_id and job.job_id not in jobs]
+    if not new:
+        return []
+    others = {whole_id(job_id): job for job_id, job in jobs.items() if "_" in job_id}
+    never_ran = {"state_reason": None, "start_time": None, "nodes": None, "exit_code": 0, "signal": 0}
+    cancelled = {"state": "CANCELLED", "end_time": int(time.time()), **never_ran}
+    pairs = ((job_id, others.get(whole_id(job_id))) for job_id in new)
+    return [replace(other, job_id=job_id, **cancelled) for job_id, other in pairs if other]
 
 
 def text_of(job: Any) -> str:

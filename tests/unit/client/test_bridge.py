@@ -55,6 +55,20 @@ def test_each_kind_of_job_is_submitted(bridge: Bridge, gateway: MemoryGateway) -
     assert gateway.descriptors["2"].environment["TSM_TARGET"] == QAQC_BODY["target"]
 
 
+def test_a_batch_is_submitted_once(bridge: Bridge, gateway: MemoryGateway) -> None:
+    items = [PARSE_BODY, {**PARSE_BODY, "source": "https://storage.example/other.csv"}]
+    first, again = (bridge.submit_batch("parse", items, lane="bulk", key="k") for _ in range(2))
+    assert [(job.index, job.job_id) for job in first.jobs] == [(0, "1_0"), (1, "1_1")]
+    assert (first.array_job_ids, first.kind, first.lane) == (("1",), "parse", "bulk")
+    assert again.jobs == first.jobs
+    assert str(bridge.status("1_1").thing_uuid) == THING
+    assert list(gateway.descriptors) == ["1"]
+
+
+def test_quality_control_is_submitted_in_a_batch(bridge: Bridge) -> None:
+    assert bridge.submit_batch("qaqc", [QAQC]).kind == "qaqc"
+
+
 def test_a_period_and_settings_of_quality_control(bridge: Bridge, gateway: MemoryGateway) -> None:
     start, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
     bridge.submit_qaqc(**QAQC, start_date=start, end_date=end, project_uuid=THING, qc_settings_name="usual")

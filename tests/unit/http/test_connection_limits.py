@@ -40,8 +40,9 @@ def test_unread_answers_give_way(app: Application) -> None:
         known = stack.enter_context(connect(port))
         known.sendall(GET)
         assert read_answer(known).status == 200
-        for _ in range(3 * SMALL["max_connections"]):
+        for number in range(3 * SMALL["max_connections"]):
             stack.enter_context(deaf(port))
+            wait_until(lambda number=number: app.threads.total() > number + 1, "it is answered")  # type: ignore[misc]
         for _ in range(3):
             assert ask(port, GET).status == 200
             known.sendall(GET)

@@ -27,6 +27,17 @@ def test_a_body_of_just_the_limit(app: Application) -> None:
         assert_refused(ask(port, post(2001) + bytes(2001)), 413, "body-too-large")
 
 
+def test_batches_have_a_limit_of_their_own(app: Application) -> None:
+    def batch(size: int) -> bytes:
+        return request("POST", "/prefix/extractor/batch?x=1", {"Host": "localhost", "Content-Length": size})
+
+    with running(app, max_body_bytes=2000, batch={"max_body_bytes": 3000}) as port:
+        assert ask(port, batch(3000) + bytes(3000)).body == b"127.0.0.1 http 3000 0"
+        answer = ask(port, batch(3001))
+        assert_refused(answer, 413, "body-too-large")
+        assert b"3000 bytes" in answer.body
+
+
 def test_a_declared_body_is_refused_before_it_comes(app: Application) -> None:
     with running(app) as port:
         answer = ask(port, request("POST", "/", {"Content-Length": 2**30, "X-Request-ID": "mine"}))

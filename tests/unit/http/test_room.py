@@ -16,6 +16,7 @@ def connection(name: str, address: str = "192.0.2.1", **changes: Any) -> Any:
     """One that waits for a request; with `unsent` one whose answer is being read at `rate`."""
     unsent, rate = changes.pop("unsent", 0), changes.pop("rate", 0.0)
     fields = {"is_waiting": not unsent, "was_answered": True, "waiting_since": NOW - 1, "last_activity": NOW, **changes}
+    fields.setdefault("creation_time", fields["waiting_since"])
     return SimpleNamespace(
         name=name,
         addr=(address, 1),
@@ -71,6 +72,19 @@ DEAF = [connection(f"deaf {number}", unsent=1, last_activity=NOW - 60 + number) 
             1,
             ["stranger 5"],
             id="of-many-strangers",
+        ),
+        pytest.param(
+            [
+                connection("known", waiting_since=NOW - 99),
+                connection("newcomer", was_answered=False, waiting_since=NOW),
+                *(
+                    connection(f"asks {number}", was_answered=False, unsent=9, rate=1e6, waiting_since=NOW - number / 9)
+                    for number in range(5)
+                ),
+            ],
+            2,
+            ["asks 4", "asks 3"],
+            id="of-many-that-do-not-read-yet",
         ),
     ],
 )

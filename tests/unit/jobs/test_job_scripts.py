@@ -13,15 +13,18 @@ from bridge.config.settings import KIND_TABLES
 from bridge.jobs.requests.factory import JobFactory
 from bridge.jobs.requests.idempotency import IdentityHashes
 from bridge.jobs.requests.script import render_job_script
+from tests.support.bridge_process import ROOT
 from tests.support.samples import settings
 
 GOLDEN = Path(__file__).parent / "golden"
+LAUNCHER = ROOT / "jobscripts" / "launch.py"
 
 
 @pytest.mark.parametrize("kind", ["parse", "qaqc"])
 def test_the_script_is_the_golden_one(kind: str) -> None:
     script = render_job_script(kind, ["/opt/extractor/bin/python", "/opt/extractor/main.py"])
-    assert script == (GOLDEN / f"{kind}.sh").read_text()
+    launcher = LAUNCHER.read_text().rstrip("\n")
+    assert script == (GOLDEN / f"{kind}.sh").read_text().replace("(jobscripts/launch.py)", launcher)
 
 
 def test_words_of_the_command_are_quoted() -> None:

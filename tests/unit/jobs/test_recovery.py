@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from bridge.core.deadline import Deadline
 from bridge.core.key_locks import KeyLocks
@@ -20,6 +21,7 @@ from bridge.jobs.submission.key_history import KeyHistory
 from bridge.jobs.submission.known_jobs import KnownJobs
 from bridge.jobs.submission.recovery import JobRecovery, RecoveryPauses
 from bridge.jobs.submission.sender import JobSender
+from bridge.slurm.job_ids import ids_of
 from bridge.slurm.messages import JobDescriptor
 from tests.support.memory_gateway import MemoryGateway
 from tests.support.samples import HASHES, OUTPUT_FOLDER, THING, bridge_metadata, descriptor
@@ -100,7 +102,7 @@ def test_two_requests_with_one_key_come_back_both(watched: Watched) -> None:
 
 def test_a_job_that_was_cancelled_and_then_lost_stays_so(watched: Watched) -> None:
     _, metadata, _ = watched.submit()
-    watched.ledger.withdraw(metadata)
+    watched.ledger.withdraw((metadata.key, metadata.digest))
     _, kept, _ = watched.submit()
     watched.gateway.crash()
     wait_until(lambda: watched.keys() == [kept.key], "the recovery has looked: the other job is there again")
@@ -149,3 +151,60 @@ def test_a_lost_job_that_is_refused_does_not_hold_up_the_others(watched: Watched
 def state(gateway: MemoryGateway, job_id: str) -> str | None:
     job = gateway.find(job_id, Deadline.after(1))
     return None if job is None else job.state
+
+
+def submit_array(watched: Watched, indices: tuple[int, ...] = (0, 1, 2, 3)) -> JobMetadata:
+    """Submit an array; returns the metadata of all of its elements."""
+    metadata = replace(bridge_metadata(key=uuid4().hex), things=str(len(indices)))
+    job = descriptor(OUTPUT_FOLDER, comment=metadata.to_json(), indices=indices)
+    watched.accept(job, metadata, watched.gateway.submit(job, Deadline.after(1)))
+    return metadata
+
+
+def elements(watched: Watched, metadata: JobMetadata) -> list[str]:
+    """Keys of an array's elements that are there, without the array's own."""
+    submitted = watched.gateway.descriptors.items()
+    ids = [element_id for job_id, job in submitted for element_id in ids_of(job_id, job.indices)]
+    found = [there for element_id in ids if (there := watched.gateway.find(element_id, Deadline.after(1)))]
+    keys = [job.key for job in own_jobs(found) if job.metadata.key == metadata.key and not job.is_finished]
+    return sorted(key.removeprefix(metadata.key) for key in keys)
+
+
+def test_an_array_that_the_controller_lost_is_submitted_again_and_once(watched: Watched) -> None:
+    metadata = submit_array(watched)
+    watched.gateway.crash()
+    wait_until(lambda: elements(watched, metadata) == ["_0", "_1", "_2", "_3"], "its elements are there, once")
+    assert watched.recovery.lost_resubmitted == 4
+
+
+def test_elements_that_have_ended_or_were_cancelled_do_not_come_back(watched: Watched) -> None:
+    metadata = submit_array(watched)
+    watched.gateway.put("1_1", {"state": "COMPLETED", "end_time": 1})
+    watched.look()
+    watched.ledger.withdraw((metadata.key_of(2), metadata.digest))
+    watched.gateway.crash()
+    wait_until(lambda: elements(watched, metadata) == ["_0", "_3"], "the others are there again")
+    assert [job.indices for job in watched.gateway.descriptors.values()][-1] == (0, 3)
+
+
+def test_a_late_duplicate_of_an_array_is_cancelled_as_far_as_it_waits(watched: Watched) -> None:
+    twins = [replace(bridge_metadata(), things="3") for _ in range(2)]
+    for metadata in twins:
+        job = descriptor(OUTPUT_FOLDER, comment=metadata.to_json(), indices=(0, 1, 2))
+        watched.gateway.submit(job, Deadline.after(1))
+    watched.gateway.put("2_1", {"state": "RUNNING", "nodes": "n1"})
+    watched.recovery.hurry()
+    wait_until(lambda: state(watched.gateway, "2_2") == "CANCELLED", "the second is cancelled")
+    states = {job_id: state(watched.gateway, job_id) for job_id in ("1_0", "1_1", "1_2", "2_0", "2_1")}
+    assert states == {"1_0": "PENDING", "1_1": "CANCELLED", "1_2": "PENDING", "2_0": "CANCELLED", "2_1": "RUNNING"}
+
+
+def test_arrays_that_had_the_same_id_come_back_each(watched: Watched) -> None:
+    first = submit_array(watched, (0, 1))
+    for index in (0, 1):
+        watched.gateway.lose(f"1_{index}")
+    second = submit_array(watched, (0, 1))
+    assert list(watched.gateway.descriptors) == ["1"]
+    watched.gateway.crash()
+    wait_until(lambda: elements(watched, first) == ["_0", "_1"], "the first is there, once")
+    wait_until(lambda: elements(watched, second) == ["_0", "_1"], "the second is there, once")

@@ -1,0 +1,91 @@
+"""Requests for many jobs: the model of each kind, and the arrays that the items are put into.
+
+Slurm keeps one comment for all elements of an array, and of 1024 bytes at most, so an array has jobs of no more things
+than fit in there. How the items are put into arrays follows from the items alone, so that the same batch, sent again to
+another bridge, is made of the same arrays.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from bridge.jobs.requests.kinds import JobKind, JobRequest
+
+ELEMENTS_MAX = 250  # of an array; each that starts is sent what all of them have in their environment
+THINGS_MAX = 24  # of an array; 25 bytes of its comment each
+ENVIRONMENT_MAX_BYTES = 2**19  # a quarter of what Linux gives a new process for arguments and environment together
+
+Lane = Literal["live", "bulk"]
+ITEM_VARIABLE = "TSM_ITEM_{index}"  # JSON: the variables of one element
+
+
+class BatchRequest(BaseModel):
+    """Many jobs of one kind."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+    items: tuple[JobRequest, ...]
+    lane: Lane = Field(
+        "live",
+        description="`bulk`: behind live jobs, as the operator has set it up (`batch.bulk_…`)",
+        examples=["bulk"],
+    )
+
+
+@cache
+def batch_model(kind: JobKind) -> type[BatchRequest]:
+    """The model of batches of this kind: `ParseBatchRequest`."""
+    model = kind.request
+    example = {name: field.examples[0] for name, field in model.model_fields.items() if field.examples}
+    items: Any = Field(min_length=1, description="What each job is to do", examples=[[example]])
+    return create_model(
+        model.__name__.replace("Request", "BatchRequest"),
+        __base__=BatchRequest,
+        __doc__=f"Many jobs of kind `{kind.name}`.",
+        items=(tuple[model, ...], items),  # type: ignore[valid-type]
+    )
+
+
+def arrays_of(items: Sequence[JobRequest]) -> list[list[int]]:
+    """Which items each array has, by their places in the batch: those of one thing follow each other."""
+    by_thing: dict[object, list[int]] = {}
+    for place, item in enumerate(items):
+        by_thing.setdefault(item.thing_uuid, []).append(place)
+    arrays: list[list[int]] = []
+    things, size_bytes = 0, 0
+    for places in by_thing.values():
+        things += 1
+        for place in places:
+            item_bytes = _size_bytes(items[place])
+            is_full = (
+                not arrays
+                or things > THINGS_MAX
+                or len(arrays[-1]) == ELEMENTS_MAX
+                or size_bytes + item_bytes > ENVIRONMENT_MAX_BYTES
+            )
+            if is_full:
+                arrays.append([])
+                things, size_bytes = 1, 0
+            arrays[-1].append(place)
+            size_bytes += item_bytes
+    return arrays
+
+
+def array_environment(items: Sequence[JobRequest]) -> dict[str, str]:
+    """The variables of all elements, and one for each element with those that are its own."""
+    environments = [item.environment() for item in items]
+    first, *others = environments
+    shared = {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
+    own = ({name: value for name, value in each.items() if name not in shared} for each in environments)
+    return {**shared, **{ITEM_VARIABLE.format(index=index): _json(each) for index, each in enumerate(own)}}
+
+
+def _size_bytes(item: JobRequest) -> int:
+    return len(_json(item.environment()).encode())
+
+
+def _json(variables: Mapping[str, str]) -> str:
+    return json.dumps(variables, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,151 @@
+"""Submitting a batch: its arrays, each exactly once, in their order.
+
+A batch has one key, and each of its arrays one that is made of it. The request is known to have been handled as far as
+its last array that the queue shows. So a batch that was interrupted, and is sent again, gets the arrays that are there
+and the rest, whichever bridge it comes to.
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from bridge.config.batches import BatchSettings
+from bridge.core.deadline import Deadline
+from bridge.core.errors import (
+    AlreadyFinishedError,
+    BridgeError,
+    FieldError,
+    InvalidRequestError,
+    OutcomeUnknownError,
+)
+from bridge.core.key_locks import KeyLocks
+from bridge.jobs.requests.batches import BatchRequest, arrays_of
+from bridge.jobs.requests.factory import JobFactory
+from bridge.jobs.requests.idempotency import IdentityHashes, RequestIdentity, submission_key
+from bridge.jobs.requests.kinds import JobRequest
+from bridge.jobs.requests.metadata import element_key
+from bridge.jobs.status.job_view import Job
+from bridge.jobs.status.queue_cache import QueueCache
+from bridge.jobs.submission.known_jobs import KnownJobs
+from bridge.jobs.submission.pending_limit import PendingLimit
+from bridge.jobs.submission.submitter import Attempt, JobSubmitter
+from bridge.slurm.job_ids import ids_of, whole_id
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSubmission:
+    """What became of a batch. `is_replay`: all of its jobs were there already."""
+
+    job_ids: tuple[str, ...]  # one an item, in their order
+    kind: str
+    lane: str
+    request_id: str
+    is_replay: bool
+
+    @property
+    def array_ids(self) -> list[str]:
+        """The ids of the arrays that the jobs are elements of."""
+        return list(dict.fromkeys(map(whole_id, self.job_ids)))
+
+
+class BatchSubmitter:
+    """Submits a job for each item of a batch, once. Safe to use from many threads."""
+
+    def __init__(
+        self,
+        settings: BatchSettings,
+        factory: JobFactory,
+        hashes: IdentityHashes,
+        submitter: JobSubmitter,
+        cache: QueueCache,
+        known_jobs: KnownJobs,
+        key_locks: KeyLocks,
+        pending_limit: PendingLimit,
+    ) -> None:
+        self._settings = settings
+        self._factory = factory
+        self._hashes = hashes
+        self._submitter = submitter
+        self._cache = cache
+        self._known_jobs = known_jobs
+        self._key_locks = key_locks
+        self._pending_limit = pending_limit
+
+    def submit(
+        self, batch: BatchRequest, deadline: Deadline, *, request_id: str, offered_key: str | None, caller: str | None
+    ) -> BatchSubmission:
+        """Submit what has no job yet. `offered_key` is the client's, `None`: it chose none.
+
+        Raises what `JobSubmitter.submit` does, `InvalidRequestError` too where there are too many items, and
+        `AlreadyFinishedError` where Slurm has forgotten a part of a batch that came again. Once a part of it is
+        submitted, every other error is `OutcomeUnknownError`, with the key to go on with.
+        """
+        places = arrays_of(self._checked(batch))
+        identities = self._hashes.batch_identities(batch, places, submission_key(offered_key), caller)
+        with ExitStack() as locks:
+            for key in sorted(identity.key for identity in identities):
+                locks.enter_context(self._key_locks.hold(key, deadline))
+            known = [] if offered_key is None else self._known(identities, deadline)
+            job_ids = self._element_ids(identities, known)
+            missing = places[len(known) :]
+            if missing:
+                self._pending_limit.admit(deadline, sum(map(len, missing)))
+            running_max = self._running_max(batch, len(places))
+            for identity, of_array in zip(identities[len(known) :], missing, strict=True):
+                descriptor, metadata = self._factory.describe_array(
+                    [batch.items[place] for place in of_array], batch.lane, running_max, identity, request_id
+                )
+                attempt = Attempt(identity, descriptor, metadata, deadline, may_have_duplicate=offered_key is not None)
+                try:
+                    done = self._submitter.submit_attempt(attempt)
+                except BridgeError as error:
+                    if not job_ids:
+                        raise
+                    raise _interrupted(error, len(job_ids), len(batch.items)).with_key(identity.client_key) from None
+                job_ids += ids_of(done.job_id, descriptor.indices)
+        order = [place for of_array in places for place in of_array]
+        in_order = tuple(job_id for _, job_id in sorted(zip(order, job_ids, strict=True)))
+        kind = batch.items[0].kind
+        return BatchSubmission(in_order, kind, batch.lane, request_id, is_replay=not missing)
+
+    def _checked(self, batch: BatchRequest) -> Sequence[JobRequest]:
+        if len(batch.items) > self._settings.max_items:
+            raise InvalidRequestError([FieldError("items", f"may be {self._settings.max_items} at most")])
+        return batch.items
+
+    def _known(self, identities: Sequence[RequestIdentity], deadline: Deadline) -> list[Job]:
+        """An element of each array that is there already."""
+        self._cache.take_trusted_look(deadline)
+        found = [self._known_jobs.of(identity, deadline) for identity in identities]
+        while found and found[-1] is None:
+            found.pop()
+        known = [job for job in found if job]
+        if len(known) < len(found):
+            raise AlreadyFinishedError(
+                "Slurm has forgotten a part of this batch, which has ended: it is not done again."
+            )
+        return known
+
+    def _element_ids(self, identities: Sequence[RequestIdentity], known: Sequence[Job]) -> list[str]:
+        """The ids of the jobs that are there; a lost element that was submitted again has another array's."""
+        job_ids = []
+        for identity, job in zip(identities, known, strict=False):
+            for index in identity.indices or ():
+                element = self._known_jobs.with_key(identity, element_key(identity.key, index))
+                job_ids.append(element.id if element else f"{whole_id(job.id)}_{index}")
+        return job_ids
+
+    def _running_max(self, batch: BatchRequest, arrays: int) -> int | None:
+        """How many elements of each array may run at once."""
+        of_batch = self._settings.bulk_running_max if batch.lane == "bulk" else None
+        return None if of_batch is None else max(1, of_batch // arrays)
+
+
+def _interrupted(error: BridgeError, submitted: int, wanted: int) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        f"{submitted} of {wanted} jobs are submitted, then: {error} "
+        "Send the batch again with the header `Idempotency-Key` set to `idempotency_key` of this answer: it gets these "
+        "jobs, and the others.",
+        slurm_code=error.slurm_code,
+        slurm_message=error.slurm_message,
+    )
