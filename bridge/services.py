@@ -31,6 +31,7 @@ from bridge.jobs.submission.key_history import KeyHistory
 from bridge.jobs.submission.known_jobs import KnownJobs
 from bridge.jobs.submission.pending_limit import PendingLimit
 from bridge.jobs.submission.recovery import JobRecovery
+from bridge.jobs.submission.retry import JobRetrier
 from bridge.jobs.submission.sender import JobSender
 from bridge.jobs.submission.submitter import JobSubmitter
 from bridge.metrics.gateway import MeasuredGateway
@@ -79,6 +80,7 @@ class Services:
     batches: BatchSubmitter
     lookup: JobLookup
     canceller: JobCanceller
+    retrier: JobRetrier
     outputs: JobOutputs
     request_rules: RequestRules
     metrics: Metrics
@@ -143,6 +145,7 @@ class Services:
             ),
             lookup=lookup,
             canceller=JobCanceller(gateway, lookup, ledger),
+            retrier=JobRetrier(gateway, lookup),
             outputs=JobOutputs(settings.output_folder, _masker(settings)),
             request_rules=_request_rules(settings),
             metrics=metrics,

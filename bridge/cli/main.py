@@ -23,6 +23,7 @@ COMMANDS = {
     "wait": "bridge.cli.jobs.wait",
     "logs": "bridge.cli.jobs.wait",
     "cancel": "bridge.cli.jobs.wait",
+    "retry": "bridge.cli.jobs.wait",
 }
 EXTRA_MODULES = ("rich", "urllib3")  # of the extra `client`
 

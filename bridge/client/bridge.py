@@ -153,6 +153,10 @@ class Bridge:
         """End a job. Returns how it stood before; to cancel it again is no error."""
         return _job(self._connection.ask("DELETE", _path(job_id)))
 
+    def retry(self, job_id: str) -> Job:
+        """Run a job again that has ended, with all that it had. Returns how it stands then."""
+        return _job(self._connection.ask("POST", f"{_path(job_id)}/retry"))
+
     def output(self, job_id: str, stream: Stream = "stderr", *, tail_bytes: int | None = None) -> bytes:
         """What a job has printed so far, or the last `tail_bytes` of it; credentials in it are hidden."""
         query = None if tail_bytes is None else {"tail": tail_bytes}

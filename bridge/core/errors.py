@@ -97,6 +97,12 @@ class AlreadyFinishedError(BridgeError):
     status, type, title = 409, "already-finished", "Already finished"
 
 
+class CannotRetryError(BridgeError):
+    """The job cannot be run again: it has not ended, or Slurm has forgotten it."""
+
+    status, type, title = 409, "cannot-retry", "Job cannot be run again"
+
+
 class BodyTooLargeError(BridgeError):
     """The body is larger than the service takes."""
 

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from bridge.core.errors import (
     AccountingUnreachableError,
     AlreadyFinishedError,
+    CannotRetryError,
     ControllerUnreachableError,
     InvalidRequestError,
     NotFoundError,
     OverloadedError,
     RangeNotSatisfiableError,
+    SlurmRefusedError,
 )
 from bridge.core.scopes import Scope
 from bridge.http.documents.query_models import JobIdsQuery, JobListQuery, JobQuery, OutputQuery
@@ -29,7 +31,7 @@ from bridge.http.openapi.operation import HTML, JSON, TEXT, Answer, Errors, Oper
 from bridge.http.openapi.page import SpecificationPage
 from bridge.http.resources.docs import PageResource, SpecificationResource
 from bridge.http.resources.health import HealthResource, ReadyResource
-from bridge.http.resources.jobs import JobListResource, JobQueryResource, JobResource
+from bridge.http.resources.jobs import JobListResource, JobQueryResource, JobResource, RetryResource
 from bridge.http.resources.metrics import MetricsResource
 from bridge.http.resources.outputs import OutputResource
 from bridge.http.submission_routes import BODY, SUBMISSION_ROUTES, ResourceParts
@@ -165,6 +167,22 @@ ROUTES = (
                     Answer(202, "The job as it stood before; it ends soon.", JobDocument, JSON, examples.RUNNING_JOB),
                 ),
                 errors=(NotFoundError, AlreadyFinishedError, *_ASKING),
+            ),
+        ),
+    ),
+    Route(
+        "/jobs/{job_id}/retry",
+        lambda parts: RetryResource(parts.services.retrier, parts.services.slurm_limit),
+        (
+            Operation(
+                method="POST",
+                id="retryJob",
+                scope=Scope.SUBMIT,
+                does="Run a job again that has ended",
+                more="With its id and all that it had, as long as the controller remembers it (`MinJobAge`). Slurm "
+                "lets it begin two minutes later at the earliest. What it printed before is overwritten then.",
+                answers=(Answer(202, "The job, which waits again.", JobDocument, JSON, examples.RETRIED_JOB),),
+                errors=(NotFoundError, CannotRetryError, SlurmRefusedError, *_ASKING),
             ),
         ),
     ),

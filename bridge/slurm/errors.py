@@ -91,6 +91,8 @@ SETTING_AT_FAULT = {
 # Not Slurm's: pyslurm raised something of its own while it built the request, so nothing was sent.
 PYSLURM_REFUSED = 999_999
 
+NO_ANSWER = 5004  # SLURM_PROTOCOL_SOCKET_IMPL_TIMEOUT
+
 SLURM_ERROR = -1  # refused for a reason without a number: what a job_submit plugin returns that just says no
 
 # The operating system's own error numbers: they say nothing about the controller. 0 says nothing at all.
@@ -128,6 +130,23 @@ def not_sent(code: int, message: str) -> ControllerUnreachableError:
     problem = "did not accept the service's signature" if code in SIGNATURE_REFUSED else "could not be reached"
     return ControllerUnreachableError(
         f"Slurm {problem} ({message}); nothing was submitted. Send the request again later.",
+        slurm_code=code,
+        slurm_message=message,
+    )
+
+
+def requeue_error(code: int, message: str) -> BridgeError:
+    """The same for a job that is to be run again. Asking again does no harm: one in the queue stays as it is."""
+    if code in NOT_SENT or code in SIGNATURE_REFUSED:
+        return not_sent(code, message)
+    if code in OUTCOME_UNKNOWN or code in _OF_THE_SYSTEM:
+        return ControllerUnreachableError(
+            f"Slurm did not say whether the job is run again: {message}. Ask for the job, or send the request again.",
+            slurm_code=code,
+            slurm_message=message,
+        )
+    return SlurmRefusedError(
+        f"Slurm does not run the job again: {message}. The cluster's settings are against it (`JobRequeue`).",
         slurm_code=code,
         slurm_message=message,
     )

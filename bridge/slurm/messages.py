@@ -122,6 +122,17 @@ class Release(_Message, frozen=True):
     job_id: str
 
 
+class Requeue(_Message, frozen=True):
+    """Run a job again that has ended, if it still is the one that was seen. Reply: `Requeued`.
+
+    Slurm puts it back into the queue with all that it had, and lets it begin two minutes later at the earliest.
+    """
+
+    job_id: str
+    comment: str
+    submit_time: int | None  # of its last run
+
+
 class AskController(_Message, frozen=True):
     """What the controller is. Reply: `ControllerFacts`."""
 
@@ -199,6 +210,12 @@ class Cancelled(_Message, frozen=True):
     is_taken: bool
 
 
+class Requeued(_Message, frozen=True):
+    """What became of a job that was to be run again."""
+
+    is_taken: bool  # False: it has not ended, is unknown or another one, or is in the queue again already
+
+
 class RpcLimit(_Part, frozen=True):
     """How many requests of one user the controller takes (`rl_enable` in SlurmctldParameters)."""
 
@@ -274,6 +291,7 @@ Request = (
     | LoadQueue
     | Cancel
     | Release
+    | Requeue
     | AskController
     | AskCluster
     | TrySubmission
@@ -289,6 +307,7 @@ Reply = (
     | QueueChange
     | Cancelled
     | Released
+    | Requeued
     | ControllerFacts
     | ClusterFacts
     | Acceptable

@@ -14,6 +14,7 @@ from bridge.slurm.messages import (
     JobDescriptor,
     JobSnapshot,
     QueueChange,
+    Requeue,
 )
 
 
@@ -51,6 +52,11 @@ class ObservedGateway(ABC):
         """See `Gateway`."""
         with self.around("release"):
             self._gateway.release(job_id, deadline)
+
+    def requeue(self, request: Requeue, deadline: Deadline) -> bool:
+        """See `Gateway`."""
+        with self.around("requeue"):
+            return self._gateway.requeue(request, deadline)
 
     def controller(self, deadline: Deadline) -> ControllerFacts:
         """See `Gateway`."""

@@ -10,7 +10,7 @@ from msgspec import structs
 from bridge.core.deadline import Deadline
 from bridge.core.errors import ControllerUnreachableError, OutcomeUnknownError, SlurmRefusedError
 from bridge.slurm.gateway import Gateway
-from bridge.slurm.messages import Cancel, JobSnapshot
+from bridge.slurm.messages import Cancel, JobSnapshot, Requeue
 from tests.support.samples import descriptor
 from tests.support.waiting import wait_until
 
@@ -115,6 +115,22 @@ class GatewayContract:
         request = cancellation(cluster.gateway, job_id)
         assert not cluster.gateway.cancel(structs.replace(request, only_waiting=True), soon())
         assert cluster.gateway.cancel(request, soon())
+
+    def test_a_job_that_has_ended_runs_again_once(self, cluster: Cluster, tmp_path: Path) -> None:
+        job_id = cluster.gateway.submit(descriptor(tmp_path, begin_time=int(time.time()) + 600), soon())
+        waiting = cluster.gateway.find(job_id, soon())
+        assert waiting is not None
+        request = Requeue(job_id, waiting.comment, waiting.submit_time)
+        assert not cluster.gateway.requeue(request, soon())
+        cluster.gateway.cancel(cancellation(cluster.gateway, job_id), soon())
+        wait_for_state(cluster.gateway, job_id, "CANCELLED")
+        for changes in ({"job_id": "4000000"}, {"submit_time": 1}, {"comment": "another"}):
+            assert not cluster.gateway.requeue(structs.replace(request, **changes), soon())
+        assert cluster.gateway.requeue(request, soon())
+        assert not cluster.gateway.requeue(request, soon())
+        again = cluster.gateway.find(job_id, soon())
+        assert again is not None
+        assert (again.state, again.restarts, again.comment) == ("PENDING", 1, waiting.comment)
 
     def test_each_element_of_an_array_is_a_job(self, cluster: Cluster, tmp_path: Path) -> None:
         submitted = descriptor(tmp_path, indices=(0, 2, 3), begin_time=int(time.time()) + 600)

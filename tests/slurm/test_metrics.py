@@ -31,7 +31,8 @@ esac
 def slurm(shared_folder: Path) -> Iterator[PrivateSlurm]:
     folder = shared_folder / "slurm"
     folder.mkdir()
-    with running_accounting(folder) as parameters, PrivateSlurm(folder, overrides=parameters, cpus=16) as slurm:
+    room = {"MaxJobCount": str(2 * JOBS)}
+    with running_accounting(folder) as parameters, PrivateSlurm(folder, overrides=parameters | room, cpus=16) as slurm:
         yield slurm
 
 
@@ -39,8 +40,8 @@ def slurm(shared_folder: Path) -> Iterator[PrivateSlurm]:
 def bridge(slurm: PrivateSlurm, shared_folder: Path) -> Iterator[Bridge]:
     program = shared_folder / "extractor.py"
     program.write_text(f"import os, sys\nos.execvp('sh', ['sh', '-c', {EXTRACTOR!r}, *sys.argv])\n")
-    # The requests' own limit is not what is tested here.
-    more = {"BRIDGE_REQUESTS_PER_SECOND": "100000"}
+    # The bridge's own limits are not what is tested here.
+    more = {"BRIDGE_REQUESTS_PER_SECOND": "100000", "BRIDGE_MAX_PENDING_JOBS": str(2 * JOBS)}
     environment = service_environment(slurm, shared_folder, ["/usr/bin/python3", str(program)], **more)
     with running_bridge(shared_folder, environment) as bridge:
         yield bridge

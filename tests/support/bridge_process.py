@@ -146,7 +146,12 @@ def start_bridge(
             stderr=file if log is None else log,
         )
     bridge = Bridge("" if socket_path else f"http://127.0.0.1:{port}", process, log_path)
-    _wait_until_healthy(bridge, Path(socket_path) if socket_path else port)
+    try:
+        _wait_until_healthy(bridge, Path(socket_path) if socket_path else port)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
     return bridge
 
 

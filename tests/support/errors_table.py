@@ -15,6 +15,7 @@ WHEN: dict[type[BridgeError], str] = {
     errors.MethodNotAllowedError: "the route does not take the method",
     errors.RequestTimeoutError: "the request was not complete within `read_timeout_seconds`",
     errors.AlreadyFinishedError: "the job has ended, so it cannot be cancelled; or so has a part of the batch",
+    errors.CannotRetryError: "the job has not ended, or the controller has forgotten it, so it cannot be run again",
     errors.BodyTooLargeError: "the body has more than `max_body_bytes` (64 KiB)",
     errors.UnsupportedMediaTypeError: "the body is not declared as JSON",
     errors.RangeNotSatisfiableError: (

@@ -18,6 +18,7 @@ from bridge.slurm.messages import (
     JobDescriptor,
     JobSnapshot,
     QueueChange,
+    Requeue,
 )
 from bridge.slurm.states import FINISHED_STATES
 
@@ -103,6 +104,17 @@ class MemoryGateway:
         """See `Gateway`."""
         self._read(deadline)
         self.released.add(job_id)
+
+    def requeue(self, request: Requeue, deadline: Deadline) -> bool:
+        """See `Gateway`."""
+        job = self.find(request.job_id, deadline)
+        if job is None or job.state not in FINISHED_STATES:
+            return False
+        if job.comment != request.comment or job.submit_time != request.submit_time:
+            return False
+        waits = {"state": "PENDING", "state_reason": "BeginTime", "end_time": None, "start_time": None, "nodes": None}
+        self.put(request.job_id, {**waits, "restarts": job.restarts + 1, "submit_time": int(time.time())})
+        return True
 
     def controller(self, deadline: Deadline) -> ControllerFacts:
         """See `Gateway`."""

@@ -1,6 +1,7 @@
-"""`tsm-bridge wait`, `logs` and `cancel`: for jobs that have been submitted."""
+"""`tsm-bridge wait`, `logs`, `cancel` and `retry`: for jobs that have been submitted."""
 
 import time
+from collections.abc import Callable
 
 import click
 
@@ -9,7 +10,7 @@ from bridge.cli.jobs import bridge_command
 from bridge.cli.jobs.bridge_command import BridgeCommand
 from bridge.cli.jobs.display import console, print_job_line, print_json, show_to_the_end
 from bridge.client.bridge import Bridge
-from bridge.client.models import Stream
+from bridge.client.models import Job, Stream
 
 _job_ids = click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
 
@@ -49,8 +50,20 @@ def logs(bridge: Bridge, job_id: str, follow: bool, tail_bytes: int | None, stre
 @bridge_command.as_json
 def cancel(bridge: Bridge, job_ids: tuple[str, ...], as_json: bool) -> None:
     """End jobs. They end soon after; to cancel one again is no error."""
+    _do_to_each(bridge.cancel, job_ids, as_json=as_json)
+
+
+@click.command(cls=BridgeCommand)
+@_job_ids
+@bridge_command.as_json
+def retry(bridge: Bridge, job_ids: tuple[str, ...], as_json: bool) -> None:
+    """Run jobs again that have ended, with all that they had, as long as Slurm remembers them."""
+    _do_to_each(bridge.retry, job_ids, as_json=as_json)
+
+
+def _do_to_each(do: Callable[[str], Job], job_ids: tuple[str, ...], *, as_json: bool) -> None:
     for job_id in job_ids:
-        job = bridge.cancel(job_id)
+        job = do(job_id)
         if as_json:
             print_json(job)
         else:

@@ -5,6 +5,7 @@ from bridge.core.errors import (
     AlreadyFinishedError,
     BodyTooLargeError,
     BridgeError,
+    CannotRetryError,
     ControllerUnreachableError,
     FieldError,
     ForbiddenError,
@@ -108,6 +109,23 @@ RUNNING_JOB: JobDocument = {
     "explanation": "is running",
 }
 
+RETRIED_JOB: JobDocument = {
+    **JOB,
+    "state": "PENDING",
+    "state_reason": "BeginTime",
+    "finished": False,
+    "succeeded": False,
+    "exit_code": None,
+    "submit_time": "2026-11-24T00:59:03Z",
+    "start_time": None,
+    "end_time": None,
+    "queue_seconds": None,
+    "run_seconds": None,
+    "nodes": None,
+    "restarts": 1,
+    "explanation": "was put back into the queue and runs again after a pause, of two minutes by Slurm's default",
+}
+
 ERRORS: dict[type[BridgeError], BridgeError] = {
     type(error): error
     for error in (
@@ -119,6 +137,7 @@ ERRORS: dict[type[BridgeError], BridgeError] = {
         MethodNotAllowedError("This address does not take this method; `Allow` names those it takes."),
         RequestTimeoutError("The request was not complete within 20 s. Send it again."),
         AlreadyFinishedError("The job has ended, or is not known to Slurm any more: nothing to cancel."),
+        CannotRetryError("The job has not ended: it is RUNNING. Cancel it first, or wait for its end."),
         BodyTooLargeError("The body may have 65536 bytes."),
         UnsupportedMediaTypeError("Send the body as `Content-Type: application/json`, in UTF-8."),
         RangeNotSatisfiableError(2048),

@@ -13,6 +13,7 @@ from bridge.http.middleware.request_context import HAS_HUNG_UP, client_of
 from bridge.jobs.status.job_view import JobView
 from bridge.jobs.status.lookup import JobLookup
 from bridge.jobs.submission.cancellation import JobCanceller
+from bridge.jobs.submission.retry import JobRetrier
 
 BUSY_RETRY_SECONDS = "1"  # for clients that were not let wait
 
@@ -59,6 +60,22 @@ class JobResource:
         refuse_query(request)
         with self._slurm_limit:
             view = self._canceller.cancel(job_id, request.context.deadline)
+        response.status = falcon.HTTP_202
+        response.data = job_document(view)
+
+
+class RetryResource:
+    """A job that is to be run again."""
+
+    def __init__(self, retrier: JobRetrier, slurm_limit: ConcurrencyLimit) -> None:
+        self._retrier = retrier
+        self._slurm_limit = slurm_limit
+
+    def on_post(self, request: falcon.Request, response: falcon.Response, job_id: str) -> None:
+        """202 with the job, which waits."""
+        refuse_query(request)
+        with self._slurm_limit:
+            view = self._retrier.retry(job_id, request.context.deadline)
         response.status = falcon.HTTP_202
         response.data = job_document(view)
 

@@ -68,6 +68,8 @@ def _explain_pending(job: JobSnapshot) -> str:
         return "waits for its turn to be scheduled"
     if job.state_reason == "BeginTime" and job.restarts:
         return "was put back into the queue and runs again after a pause, of two minutes by Slurm's default"
+    if job.restarts and explain_trouble(job.state_reason):  # that of its last run, until Slurm looks at the job again
+        return _STATES["REQUEUED"]
     return explain_waiting(job.state_reason) or f"waits; Slurm's reason is {job.state_reason}"
 
 

@@ -9,7 +9,7 @@ from bridge.jobs.status.controller_trust import ControllerTrust
 from bridge.slurm.gateway import Gateway
 from bridge.slurm.observed_gateway import ObservedGateway
 
-QUICK_CALLS = frozenset({"submit", "find", "cancel", "release", "controller"})
+QUICK_CALLS = frozenset({"submit", "find", "cancel", "release", "requeue", "controller"})
 LOOKS = 8  # the quickest of so many tells how long a look takes where nothing is wrong: long queues take longer
 SLOW_LOOK = 3  # a look that took so many times as long is slow
 

@@ -13,7 +13,14 @@ from bridge.slurm.client.replies import expect
 from bridge.slurm.client.start_gate import StartGate
 from bridge.slurm.client.submission_rate import SubmissionRate
 from bridge.slurm.client.tokens import TokenClient
-from bridge.slurm.errors import WorkerLostError, outcome_unknown, reading_error, submission_error
+from bridge.slurm.errors import (
+    NO_ANSWER,
+    WorkerLostError,
+    outcome_unknown,
+    reading_error,
+    requeue_error,
+    submission_error,
+)
 from bridge.slurm.gateway import WorkerCount
 from bridge.slurm.messages import (
     Acceptable,
@@ -34,6 +41,8 @@ from bridge.slurm.messages import (
     Release,
     Released,
     Request,
+    Requeue,
+    Requeued,
     Submitted,
     TrySubmission,
 )
@@ -98,6 +107,13 @@ class SlurmGateway:
     def release(self, job_id: str, deadline: Deadline) -> None:
         """See `Gateway`."""
         self._read(self._asker, Release(job_id), Released, deadline)
+
+    def requeue(self, request: Requeue, deadline: Deadline) -> bool:
+        """See `Gateway`."""
+        try:
+            return expect(Requeued, self._asker.call(request, deadline), requeue_error).is_taken
+        except WorkerLostError as error:
+            raise requeue_error(NO_ANSWER, str(error)) from None
 
     def controller(self, deadline: Deadline) -> ControllerFacts:
         """See `Gateway`."""

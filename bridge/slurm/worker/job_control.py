@@ -1,4 +1,4 @@
-"""What is done to a job that is there: it is cancelled, or let begin."""
+"""What is done to a job that is there: it is cancelled, let begin, or run again."""
 
 import ctypes
 import signal
@@ -6,14 +6,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from bridge.slurm.job_ids import array_indices, array_number, elements_id
-from bridge.slurm.messages import Cancel, Cancelled, JobSnapshot, Release, Released, Reply
-from bridge.slurm.worker.queue import ESLURM_INVALID_JOB_ID, load, snapshot_of
+from bridge.slurm.messages import Cancel, Cancelled, JobSnapshot, Release, Released, Reply, Requeue, Requeued
+from bridge.slurm.states import FINISHED_STATES
+from bridge.slurm.worker.queue import ESLURM_INVALID_JOB_ID, find_element, load, snapshot_of
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 ESLURM_ALREADY_DONE = 2021
 ESLURM_JOB_NOT_PENDING = 2073
+ESLURM_TRANSITION_STATE = 2020  # it is about to end
+ESLURM_JOB_PENDING = 2024
 
 
 def cancel(pyslurm: "ModuleType", request: Cancel) -> Reply:
@@ -54,6 +57,45 @@ def _kill(pyslurm: "ModuleType", job_id: str) -> Cancelled:
     if code in (ESLURM_INVALID_JOB_ID, ESLURM_ALREADY_DONE):
         return Cancelled(is_taken=False)
     raise pyslurm.RPCError(code)
+
+
+def requeue(pyslurm: "ModuleType", request: Requeue) -> Reply:
+    """Put a job that has ended back into the queue. Raises `pyslurm.RPCError` where Slurm refuses or does not answer.
+
+    Between the two calls lies a millisecond. Another bridge may do the same in it: then the job waits, as Slurm lets it
+    begin two minutes later at the earliest, and is left as it is.
+    """
+    job = find_element(pyslurm, request.job_id) if "_" in request.job_id else load(pyslurm, int(request.job_id))
+    if job is None or not _has_ended_as_requested(snapshot_of(job), request):
+        return Requeued(is_taken=False)
+    answers = ctypes.c_void_p()  # one an element; of one element there is one
+    slurm = ctypes.CDLL(None, use_errno=True)
+    code = 0
+    if slurm.slurm_requeue2(request.job_id.encode(), 0, ctypes.byref(answers)) != 0:
+        code = ctypes.get_errno()
+    elif answers.value:
+        code = ctypes.cast(answers, ctypes.POINTER(_ArrayAnswers)).contents.error_code[0]
+        slurm.slurm_free_job_array_resp(answers)
+    if code in (ESLURM_INVALID_JOB_ID, ESLURM_JOB_PENDING, ESLURM_TRANSITION_STATE):
+        return Requeued(is_taken=False)
+    if code:
+        raise pyslurm.RPCError(code)
+    return Requeued(is_taken=True)
+
+
+def _has_ended_as_requested(job: JobSnapshot, request: Requeue) -> bool:
+    is_same = job.comment == request.comment and job.submit_time == request.submit_time
+    return is_same and job.state in FINISHED_STATES
+
+
+class _ArrayAnswers(ctypes.Structure):
+    """`job_array_resp_msg_t` of slurm/slurm.h, as far as it is read here."""
+
+    _fields_ = (
+        ("job_array_count", ctypes.c_uint32),
+        ("job_array_id", ctypes.POINTER(ctypes.c_char_p)),
+        ("error_code", ctypes.POINTER(ctypes.c_uint32)),
+    )
 
 
 def release(pyslurm: "ModuleType", request: Release) -> Reply:

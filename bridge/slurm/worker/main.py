@@ -29,6 +29,7 @@ from bridge.slurm.messages import (
     Ready,
     Release,
     Reply,
+    Requeue,
     Submitted,
     TrySubmission,
     VerifyToken,
@@ -36,7 +37,7 @@ from bridge.slurm.messages import (
 from bridge.slurm.worker.accounting import find_past, load_past
 from bridge.slurm.worker.cluster_check import cluster_facts, try_submission
 from bridge.slurm.worker.controllers import facts, ping
-from bridge.slurm.worker.job_control import cancel, release
+from bridge.slurm.worker.job_control import cancel, release, requeue
 from bridge.slurm.worker.library_words import LibraryWords, refusal
 from bridge.slurm.worker.pyslurm_patches import UnfitPyslurmError, patch
 from bridge.slurm.worker.queue import QueueReader, find
@@ -68,6 +69,7 @@ def worker_main(line: MessageSocket, slurm_conf_path: str | None) -> None:
         LoadQueue: QueueReader(pyslurm).load,
         Cancel: partial(cancel, pyslurm),
         Release: partial(release, pyslurm),
+        Requeue: partial(requeue, pyslurm),
         AskController: partial(facts, pyslurm),
         AskCluster: partial(cluster_facts, pyslurm),
         TrySubmission: partial(try_submission, partial(_description, pyslurm, extra=None), words),

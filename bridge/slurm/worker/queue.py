@@ -36,6 +36,13 @@ def load(pyslurm: "ModuleType", number: int) -> Any:
     return job if job.user_id == os.getuid() else None
 
 
+def find_element(pyslurm: "ModuleType", job_id: str) -> Any:
+    """An element of an array that has been started, as pyslurm has it; `None` where there is none."""
+    number = array_number(job_id)
+    jobs = (job for job in pyslurm.Jobs.load().values() if job.user_id == os.getuid() and job.array_id == number)
+    return next((job for job in jobs if job.array_tasks_waiting is None and snapshot_of(job).job_id == job_id), None)
+
+
 def _snapshots(job: Any) -> list[JobSnapshot]:
     """The job; where it stands for the elements of an array that still wait, one for each of them."""
     snapshot, waiting = snapshot_of(job), job.array_tasks_waiting

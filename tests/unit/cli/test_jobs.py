@@ -209,6 +209,17 @@ def test_logs(command: Command, gateway: MemoryGateway, tmp_path: Path, options:
     assert command("logs", "1", *options) == (0, expected, "")
 
 
+def test_retry(command: Command, gateway: MemoryGateway) -> None:
+    for _ in range(2):
+        command("submit", "qaqc", *QAQC)
+    gateway.put("1", FAILED)
+    assert command("wait", "1", "--timeout=60")[0] == ExitCode.FAILED
+    status, out, err = command("retry", "1", "2")
+    assert status == ExitCode.REFUSED
+    assert "job 1 (qaqc)  PENDING" in out
+    assert err.startswith("tsm-bridge: Job cannot be run again: ")
+
+
 def test_cancel(command: Command, gateway: MemoryGateway) -> None:
     for _ in range(2):
         command("submit", "qaqc", *QAQC)

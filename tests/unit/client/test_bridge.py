@@ -196,6 +196,14 @@ def test_a_job_is_cancelled(bridge: Bridge) -> None:
     assert bridge.wait(job_id, timeout_seconds=20).state == "CANCELLED"
 
 
+def test_a_job_runs_again(bridge: Bridge, gateway: MemoryGateway) -> None:
+    job_id = bridge.submit_qaqc(**QAQC).job_id
+    gateway.put(job_id, FAILED)
+    assert not bridge.wait(job_id, timeout_seconds=20).succeeded
+    again = bridge.retry(job_id)
+    assert (again.job_id, again.state, again.restarts) == (job_id, "PENDING", 1)
+
+
 def test_output(bridge: Bridge, tmp_path: Path) -> None:
     (tmp_path / "qaqc-1.err").write_bytes(b"12345")
     assert bridge.output("1") == b"12345"

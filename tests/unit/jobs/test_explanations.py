@@ -138,6 +138,11 @@ def test_why_a_job_failed(changes: dict[str, Any], explanation: str) -> None:
             "was put back into the queue and runs again after a pause, of two minutes by Slurm's default",
             id="again",
         ),
+        pytest.param(
+            {"state": "PENDING", "nodes": None, "state_reason": "NonZeroExitCode", "restarts": 1},
+            "was put back into the queue and will run again",
+            id="again-a-moment-ago",
+        ),
         pytest.param({"state": "NEW_STATE"}, "is in Slurm's state NEW_STATE", id="of-a-later-slurm"),
     ],
 )

@@ -1,0 +1,40 @@
+"""Running a job again with all that it had, by Slurm's requeue: the bridge keeps none of it."""
+
+import logging
+
+from bridge.core.deadline import Deadline
+from bridge.core.errors import CannotRetryError, ControllerUnreachableError, OverloadedError
+from bridge.jobs.status.job_view import JobView, Origin
+from bridge.jobs.status.lookup import JobLookup
+from bridge.slurm.gateway import Gateway
+from bridge.slurm.messages import Requeue
+
+log = logging.getLogger(__name__)
+
+
+class JobRetrier:
+    """Runs jobs of the bridge again; jobs of others are not found."""
+
+    def __init__(self, gateway: Gateway, lookup: JobLookup) -> None:
+        self._gateway = gateway
+        self._lookup = lookup
+
+    def retry(self, job_id: str, deadline: Deadline) -> JobView:
+        """Run the job again; returns how it stands then. It keeps its id.
+
+        Raises `CannotRetryError` where it has not ended or Slurm has forgotten it, what `JobLookup.find` and
+        `Gateway.requeue` raise.
+        """
+        view = self._lookup.find(job_id, deadline)
+        if view.origin is not Origin.CONTROLLER:
+            raise CannotRetryError("Slurm has forgotten what the job had to do: submit the request again.")
+        if not view.is_finished:
+            raise CannotRetryError(f"The job has not ended: it is {view.state}. Cancel it first, or wait for its end.")
+        request = Requeue(job_id, view.job.metadata.to_json(), view.job.snapshot.submit_time)
+        if not self._gateway.requeue(request, deadline):
+            raise CannotRetryError("The job is in the queue again already, or Slurm has forgotten it a moment ago.")
+        log.info("a job is run again", extra={"job_id": job_id})
+        try:
+            return self._lookup.find_in_next_look(job_id, deadline)
+        except (ControllerUnreachableError, OverloadedError):
+            return view

@@ -1,0 +1,97 @@
+"""Running a job again, as a client meets it, on the in-memory gateway."""
+
+import time
+from collections.abc import Iterator
+
+import falcon.testing
+import pytest
+
+from bridge.core.deadline import Deadline
+from bridge.slurm.messages import Requeue
+from tests.support.application import running_application
+from tests.support.memory_gateway import MemoryGateway
+from tests.support.samples import OUTPUT_FOLDER, PARSE_BODY, descriptor, settings
+from tests.support.waiting import wait_until
+
+Client = falcon.testing.TestClient
+FAILED = {"state": "FAILED", "exit_code": 75, "end_time": int(time.time()), "nodes": "n1"}
+
+
+@pytest.fixture
+def gateway() -> MemoryGateway:
+    return MemoryGateway()
+
+
+@pytest.fixture
+def client(gateway: MemoryGateway) -> Iterator[Client]:
+    with running_application(gateway, settings(request_timeout_seconds=2.0)) as client:
+        yield client
+
+
+def finished_job(client: Client, gateway: MemoryGateway, path: str = "/extractor/run") -> str:
+    """The id of a job, or of an element of an array, that has failed."""
+    body = PARSE_BODY if path.endswith("run") else {"items": [PARSE_BODY, PARSE_BODY]}
+    answer = client.simulate_post(path, json=body)
+    job_id: str = answer.json["job_id"] if path.endswith("run") else answer.json["jobs"][1]["job_id"]
+    gateway.put(job_id, FAILED)
+    wait_until(lambda: client.simulate_get(f"/jobs/{job_id}").json["finished"], "it has ended")
+    return job_id
+
+
+@pytest.mark.parametrize("path", ["/extractor/run", "/extractor/batch"], ids=["job", "element"])
+def test_a_job_that_has_ended_runs_again(client: Client, gateway: MemoryGateway, path: str) -> None:
+    job_id = finished_job(client, gateway, path)
+    answer = client.simulate_post(f"/jobs/{job_id}/retry")
+    assert answer.status_code == 202
+    shown = answer.json
+    assert (shown["job_id"], shown["state"], shown["finished"], shown["restarts"]) == (job_id, "PENDING", False, 1)
+    assert (shown["exit_code"], shown["end_time"]) == (None, None)
+
+
+def test_asked_again_it_is_not_run_twice(client: Client, gateway: MemoryGateway) -> None:
+    job_id = finished_job(client, gateway)
+    answers = [client.simulate_post(f"/jobs/{job_id}/retry") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [202, 409]
+    assert answers[1].json["type"] == "urn:tsm-slurm-bridge:cannot-retry"
+    assert client.simulate_get(f"/jobs/{job_id}").json["restarts"] == 1
+
+
+def test_another_bridge_that_was_faster_is_left_alone(client: Client, gateway: MemoryGateway) -> None:
+    job_id = finished_job(client, gateway)
+    job = gateway.find(job_id, Deadline.after(1))
+    assert job is not None
+    request = Requeue(job_id, job.comment, job.submit_time)
+    assert gateway.requeue(request, Deadline.after(1))
+    gateway.put(job_id, {**FAILED, "submit_time": int(time.time()) + 60})  # and has failed again
+    assert not gateway.requeue(request, Deadline.after(1))
+
+
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING"])
+def test_a_job_that_has_not_ended_is_left_as_it_is(client: Client, gateway: MemoryGateway, state: str) -> None:
+    job_id = client.simulate_post("/extractor/run", json=PARSE_BODY).json["job_id"]
+    gateway.put(job_id, {"state": state})
+    wait_until(lambda: client.simulate_get(f"/jobs/{job_id}").json["state"] == state, "the bridge sees it")
+    answer = client.simulate_post(f"/jobs/{job_id}/retry")
+    assert (answer.status_code, state in answer.json["detail"]) == (409, True)
+
+
+def test_a_job_that_slurm_has_forgotten_is_to_be_submitted_again(client: Client, gateway: MemoryGateway) -> None:
+    job_id = finished_job(client, gateway)
+    gateway.forget(job_id)
+    wait_until(lambda: client.simulate_get(f"/jobs/{job_id}").json["source"] == "memory", "Slurm has forgotten it")
+    answer = client.simulate_post(f"/jobs/{job_id}/retry")
+    assert (answer.status_code, answer.json["type"]) == (409, "urn:tsm-slurm-bridge:cannot-retry")
+    assert "submit the request again" in answer.json["detail"]
+
+
+def test_jobs_of_others_are_not_run_again(client: Client, gateway: MemoryGateway) -> None:
+    job_id = gateway.submit(descriptor(OUTPUT_FOLDER, comment="my own job"), Deadline.after(1))
+    gateway.put(job_id, FAILED)
+    assert client.simulate_post(f"/jobs/{job_id}/retry").status_code == 404
+
+
+def test_a_controller_that_does_not_answer(client: Client, gateway: MemoryGateway) -> None:
+    job_id = finished_job(client, gateway)
+    gateway.is_dead = True
+    answer = client.simulate_post(f"/jobs/{job_id}/retry")
+    assert (answer.status_code, answer.json["retryable"]) == (503, True)
