@@ -81,4 +81,5 @@ def _first_choice(jobs: list[Job]) -> Job | None:
 
 def _may_have_given_way(job: Job, lost: JobView) -> bool:
     """Whether it may have been a duplicate of a job that was lost later: then the request has none."""
-    return was_cancelled_unstarted(job) and (job.snapshot.submit_time or 0) <= lost.seen_at
+    is_earlier = (job.snapshot.submit_time or 0) <= lost.seen_at
+    return was_cancelled_unstarted(job) and is_earlier and job.key == lost.job.key
