@@ -4,11 +4,14 @@ Usage, as root in the box: ./container/shell python -m bench.abuse [MINUTES]
 
 Slow writers, slow readers, unread answers and lists, waits that are given up, a log whose reader stalls most of the
 time, and a controller that is stopped for some seconds each minute. It fails where a job ran twice or never, where
-`/health` or a status takes too long, and where memory grows.
+`/health` or a status takes too long, and where memory grows. What a server that does nothing takes meanwhile is the
+machine's part of that.
 """
 
 import json
 import os
+import re
+import socket
 import statistics
 import sys
 import tempfile
@@ -20,12 +23,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from uuid import uuid4
 
+from bench import peers
 from bench.soak import proportional_mib
 from tests.support import abusers
 from tests.support.bridge_process import STOP_SECONDS, Bridge, service_environment, start_bridge, workers_of
+from tests.support.ports import free_port
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.raw_http import ask, request
 from tests.support.samples import PARSE_BODY, QAQC_BODY
@@ -56,6 +62,7 @@ class Seen:
     tries: Counter[str] = field(default_factory=Counter)  # answers to submissions, by status
     health_seconds: list[float] = field(default_factory=list)
     status_seconds: list[float] = field(default_factory=list)
+    machine_seconds: list[float] = field(default_factory=list)  # of a server that does nothing
     failures: Counter[str] = field(default_factory=Counter)  # of `/health` and status
 
 
@@ -84,7 +91,9 @@ def measure(slurm: PrivateSlurm, bridge: Bridge, ran: Path, minutes: float) -> b
     bridge.post("/extractor/run", PARSE_BODY)  # what those who wait and leave wait for
     job_id = bridge.post("/qaqc/run", QAQC_BODY).body["job_id"]
     bridge.wait_until_finished(job_id)
+    idle_port = free_port()
     clients = [
+        threading.Thread(target=sample, args=(idle_port, "/", seen.machine_seconds, seen.failures, is_over)),
         threading.Thread(target=pipeline, args=(bridge, seen, is_over)),
         threading.Thread(target=sample, args=(port, "/health", seen.health_seconds, seen.failures, is_over)),
         threading.Thread(target=sample, args=(port, f"/jobs/{job_id}", seen.status_seconds, seen.failures, is_over)),
@@ -92,24 +101,28 @@ def measure(slurm: PrivateSlurm, bridge: Bridge, ran: Path, minutes: float) -> b
     ]
     memory: list[tuple[float, float]] = []
     with ExitStack() as stack:
+        stack.enter_context(abusers.abusing(do_nothing, idle_port))
         for abuse in ABUSE:
             stack.enter_context(abusers.abusing(partial(abusers.again_and_again, abuse), port))
         for client in clients:
             client.start()
         try:
-            print("| minute | accepted | /health p99 ms | status p99 ms | web MiB | workers MiB |", flush=True)
-            print("|---|---|---|---|---|---|")
-            begun_at = time.monotonic()
+            print("| minute | accepted | /health p99 ms | status p99 ms | nothing p99 ms | web MiB | workers MiB |")
+            print("|---|---|---|---|---|---|---|", flush=True)
+            begun_at, cpu_before = time.monotonic(), peers.cpu_seconds([bridge.process.pid])
             while (elapsed := time.monotonic() - begun_at) < 60 * minutes:
                 time.sleep(min(60.0, 60 * minutes - elapsed))
                 memory.append(memory_mib(bridge))
-                figures = f"{p99_ms(seen.health_seconds):.1f} | {p99_ms(seen.status_seconds):.1f}"
-                print(f"| {(time.monotonic() - begun_at) / 60:.0f} | {len(seen.things)} | {figures} |", end="")
-                print(f" {memory[-1][0]:.0f} | {memory[-1][1]:.0f} |", flush=True)
+                sampled = (seen.health_seconds, seen.status_seconds, seen.machine_seconds)
+                figures = [f"{p99_ms(seconds):.1f}" for seconds in sampled] + [f"{mib:.0f}" for mib in memory[-1]]
+                minute = f"{(time.monotonic() - begun_at) / 60:.0f}"
+                print(f"| {' | '.join([minute, str(len(seen.things)), *figures])} |", flush=True)
+            cpu_share = (peers.cpu_seconds([bridge.process.pid]) - cpu_before) / (time.monotonic() - begun_at)
         finally:
             is_over.set()
             for client in clients:
                 client.join()
+    print(f"\nrequests: {requests_by_route(bridge)}; CPU of the web process: {cpu_share:.0%}", flush=True)
     with suppress(AssertionError):  # what is missing is told below
         wait_until(lambda: ran_once(ran, seen).total() == 0, "all jobs have run", REST_SECONDS)
     return verdict(seen, ran_once(ran, seen), memory)
@@ -127,11 +140,23 @@ def verdict(seen: Seen, wrong: Counter[str], memory: list[tuple[float, float]]) 
     print(
         f"status, {len(seen.status_seconds)} times: p99 {status:.1f} ms, max {1000 * max(seen.status_seconds):.0f} ms"
     )
+    print(f"a server that does nothing: p99 {p99_ms(seen.machine_seconds):.1f} ms")
     print(f"of those unanswered: {dict(seen.failures) or 'none'}")
     print(f"web process: {growth:+.0f} MiB from the first minute to the last")
     print(f"load average: {os.getloadavg()}")
     is_quick = health < 1000 * HEALTH_P99_MAX and status < 1000 * STATUS_P99_MAX
     return is_quick and not wrong and not seen.failures and growth < GROWTH_MAX_MIB
+
+
+def do_nothing(port: int, is_under_way: Event) -> None:
+    """An HTTP server on `port` that has nothing to do for an answer."""
+    with socket.create_server(("127.0.0.1", port), backlog=100) as listener:
+        is_under_way.set()
+        while True:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):
+                connection.recv(1 << 16)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 
 def pipeline(bridge: Bridge, seen: Seen, is_over: threading.Event) -> None:
@@ -153,7 +178,7 @@ def submit(bridge: Bridge, thing: str, seen: Seen) -> None:
             time.sleep(1)
             continue
         seen.tries[str(answer.status)] += 1
-        if answer.status == 202:
+        if answer.status in (200, 202):  # 200: an earlier try was accepted
             seen.things.append(thing)
             return
         time.sleep(float(answer.headers["Retry-After"] or 1))
@@ -218,6 +243,13 @@ def ran_once(ran: Path, seen: Seen) -> Counter[str]:
     """Of the jobs that were accepted, those that did not run once: how many never, how many more often."""
     times = Counter(ran.read_text().split())
     return Counter("never" if times[thing] == 0 else "more often" for thing in seen.things if times[thing] != 1)
+
+
+def requests_by_route(bridge: Bridge) -> dict[str, int]:
+    """How many were answered, by route and status."""
+    text = bridge.get_bytes("/metrics").body.decode()
+    pattern = r'^tsm_bridge_http_requests_total\{route="([^"]*)",status="(\d+)"\} ([0-9.e+]+)$'
+    return {f"{route} {status}": int(float(count)) for route, status, count in re.findall(pattern, text, re.MULTILINE)}
 
 
 def memory_mib(bridge: Bridge) -> tuple[float, float]:

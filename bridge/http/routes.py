@@ -19,6 +19,7 @@ from bridge.core.errors import (
 from bridge.core.scopes import Scope
 from bridge.http.documents.query_models import JobIdsQuery, JobListQuery, JobQuery, OutputQuery
 from bridge.http.documents.response_models import (
+    CancellationsDocument,
     HealthDocument,
     JobDocument,
     JobListDocument,
@@ -31,7 +32,13 @@ from bridge.http.openapi.operation import HTML, JSON, TEXT, Answer, Errors, Oper
 from bridge.http.openapi.page import SpecificationPage
 from bridge.http.resources.docs import PageResource, SpecificationResource
 from bridge.http.resources.health import HealthResource, ReadyResource
-from bridge.http.resources.jobs import JobListResource, JobQueryResource, JobResource, RetryResource
+from bridge.http.resources.jobs import (
+    JobCancellationResource,
+    JobListResource,
+    JobQueryResource,
+    JobResource,
+    RetryResource,
+)
 from bridge.http.resources.metrics import MetricsResource
 from bridge.http.resources.outputs import OutputResource
 from bridge.http.submission_routes import BODY, SUBMISSION_ROUTES, ResourceParts
@@ -128,6 +135,31 @@ ROUTES = (
                     ),
                 ),
                 errors=BODY,
+            ),
+        ),
+    ),
+    Route(
+        "/jobs/cancel",
+        lambda parts: JobCancellationResource(parts.services.canceller, parts.services.slurm_limit),
+        (
+            Operation(
+                method="POST",
+                id="cancelJobs",
+                scope=Scope.CANCEL,
+                does="Cancel many jobs at once",
+                more="It never fails as a whole: what is wrong with an id stands in its result. Those of one array "
+                "cost the controller one request.",
+                body=JobIdsQuery,
+                answers=(
+                    Answer(
+                        200,
+                        "A result for each id, in the order asked.",
+                        CancellationsDocument,
+                        JSON,
+                        examples.CANCELLED,
+                    ),
+                ),
+                errors=(*BODY, OverloadedError),
             ),
         ),
     ),

@@ -39,7 +39,7 @@ class RequestCounters:
         )
         submissions = Counter(
             "submissions",
-            "Submissions: accepted, replayed (the key had its job), or the type of the problem.",
+            "Jobs: accepted, replayed (the key had its job). Requests that were refused: the type of the problem.",
             ("kind", "outcome"),
             namespace=NAMESPACE,
             registry=registry,
@@ -58,6 +58,6 @@ class RequestCounters:
         if problem is not None:
             self._problems.labels(problem).inc()
 
-    def note_submission(self, kind: str, outcome: str) -> None:
-        """A request to submit a job of this kind was answered."""
-        self._submissions_of(kind, outcome).inc()
+    def note_submission(self, kind: str, outcome: str, jobs: int = 1) -> None:
+        """A request to submit so many jobs of this kind was answered."""
+        self._submissions_of(kind, outcome).inc(jobs)

@@ -146,6 +146,17 @@ def test_some_elements_are_cancelled_and_no_others(bridge: Bridge) -> None:
         bridge.wait_for(job["job_id"], lambda shown, wanted=wanted: shown["state"] == wanted)
 
 
+def test_a_batch_is_cancelled_as_a_whole(bridge: Bridge, elements: Elements) -> None:
+    jobs = bridge.post("/extractor/batch", batch(60, things=30, lane="bulk"), key="whole").body["jobs"]
+    ids = [job["job_id"] for job in jobs]
+    answer = bridge.post("/jobs/cancel", {"ids": [*ids[1:], "4000000"]})
+    assert [result["status"] for result in answer.body["results"]] == [202] * 59 + [404]
+    wait_until(lambda: len(elements.of("whole")) == 1, "Slurm has cancelled them")
+    for job_id in ids[1:]:
+        bridge.wait_until_finished(job_id)
+    assert bridge.get(f"/jobs/{ids[0]}").body["state"] == "PENDING"
+
+
 def test_a_restarted_bridge_knows_a_batch_and_goes_on_with_one_that_was_interrupted(
     elements: Elements, shared_folder: Path, environment: dict[str, str]
 ) -> None:

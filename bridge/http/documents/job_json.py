@@ -73,16 +73,21 @@ def page_document(page: JobPage) -> bytes:
     return b'{"jobs":[%b],%b,"as_of":"%b"}' % (jobs, rest, _as_of(page.looked_at))
 
 
-def query_document(answers: Sequence[tuple[str, JobView | BridgeError]], instance: str, request_id: str) -> bytes:
-    """A `QueryDocument` of the answers to these ids; `instance` and `request_id` are for its problems."""
-    return b'{"results":[%b]}' % b",".join(_result(*answer, instance, request_id) for answer in answers)
+def query_document(
+    answers: Sequence[tuple[str, JobView | BridgeError]], instance: str, request_id: str, status: int = 200
+) -> bytes:
+    """A `QueryDocument` of the answers to these ids, a `CancellationsDocument` with `status` 202.
+
+    `instance` and `request_id` are for its problems.
+    """
+    return b'{"results":[%b]}' % b",".join(_result(*answer, instance, request_id, status) for answer in answers)
 
 
-def _result(job_id: str, answer: JobView | BridgeError, instance: str, request_id: str) -> bytes:
+def _result(job_id: str, answer: JobView | BridgeError, instance: str, request_id: str, status: int) -> bytes:
     if isinstance(answer, BridgeError):
         problem = problem_document(answer, instance, request_id)
         return to_json({"job_id": job_id, "status": answer.status, "problem": problem})
-    return b'%b,"job":%b}' % (to_json({"job_id": job_id, "status": 200})[:-1], job_document(answer))
+    return b'%b,"job":%b}' % (to_json({"job_id": job_id, "status": status})[:-1], job_document(answer))
 
 
 @dataclass(frozen=True, slots=True)

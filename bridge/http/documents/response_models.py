@@ -164,7 +164,7 @@ class FoundDocument(TypedDict):
 
 
 class NotFoundDocument(TypedDict):
-    """The answer for an id that no job has, or where that could not be asked."""
+    """The answer for an id that no job has, or for which it could not be done."""
 
     job_id: Annotated[str, _member("The text that was asked for", "99")]
     status: Annotated[int, _member("The status of the problem", 404, minimum=400, maximum=599)]
@@ -175,6 +175,20 @@ class QueryDocument(TypedDict):
     """An answer for each id, in the order asked."""
 
     results: list[FoundDocument | NotFoundDocument]
+
+
+class CancellingDocument(TypedDict):
+    """The answer for a job that ends soon, or was cancelled before."""
+
+    job_id: JobId
+    status: Literal[202]
+    job: JobDocument
+
+
+class CancellationsDocument(TypedDict):
+    """What became of each, in the order asked."""
+
+    results: list[CancellingDocument | NotFoundDocument]
 
 
 class HealthDocument(TypedDict):

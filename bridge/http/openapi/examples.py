@@ -31,6 +31,7 @@ from bridge.core.errors import (
 from bridge.http.documents.problems import problem_document
 from bridge.http.documents.response_models import (
     BatchDocument,
+    CancellationsDocument,
     HealthDocument,
     JobDocument,
     JobListDocument,
@@ -194,6 +195,13 @@ QUERY: QueryDocument = {
     "results": [
         {"job_id": "17", "status": 200, "job": JOB},
         {"job_id": "99", "status": 404, "problem": problem_example(NotFoundError, "/jobs/query")},
+    ]
+}
+
+CANCELLED: CancellationsDocument = {
+    "results": [
+        {"job_id": "17", "status": 202, "job": RUNNING_JOB},
+        {"job_id": "99", "status": 404, "problem": problem_example(NotFoundError, "/jobs/cancel")},
     ]
 }
 

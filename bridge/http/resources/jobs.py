@@ -113,6 +113,24 @@ class JobQueryResource:
         )
 
 
+class JobCancellationResource:
+    """Many jobs that are to be cancelled."""
+
+    def __init__(self, canceller: JobCanceller, slurm_limit: ConcurrencyLimit) -> None:
+        self._canceller = canceller
+        self._slurm_limit = slurm_limit
+
+    def on_post(self, request: falcon.Request, response: falcon.Response) -> None:
+        """200 with an answer for each id, in the order asked: the job as it stood before, or why it stays."""
+        refuse_query(request)
+        ids = read_request(JobIdsQuery, read_json_body(request)).ids
+        with self._slurm_limit:
+            done = self._canceller.cancel_all(ids, request.context.deadline)
+        response.data = query_document(
+            [(job_id, done[job_id]) for job_id in ids], request.path, request.context.request_id, 202
+        )
+
+
 def _may_be_up_to_date(request: falcon.Request, view: JobView) -> bool:
     """Whether the client has the job as it stands (`If-None-Match`), or does not say what it has."""
     tags = request.if_none_match

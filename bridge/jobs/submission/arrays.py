@@ -39,8 +39,8 @@ def indices_of(job_ids: Iterable[str]) -> tuple[int, ...] | None:
     return indices or None
 
 
-def cancellation_of(jobs: list[Job]) -> Cancel:
-    """The request to cancel some of what `by_array` has put together, as far as they wait."""
-    request = jobs[0].cancellation(only_waiting=True)
+def cancellation_of(jobs: list[Job], *, only_waiting: bool = False) -> Cancel:
+    """The request to cancel what `by_array` has put together."""
+    request = jobs[0].cancellation(only_waiting=only_waiting)
     indices = indices_of(job.id for job in jobs)
     return request if indices is None else replace(request, job_id=elements_id(whole_id(jobs[0].id), indices))

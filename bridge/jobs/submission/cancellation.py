@@ -1,12 +1,14 @@
-"""Cancelling a job, as often as a client asks for it."""
+"""Cancelling jobs, as often as a client asks for it."""
 
 import logging
+from collections.abc import Sequence
 
 from bridge.core.deadline import Deadline
-from bridge.core.errors import AlreadyFinishedError
-from bridge.jobs.status.job_view import JobView
+from bridge.core.errors import AlreadyFinishedError, BridgeError
+from bridge.jobs.status.job_view import Job, JobView
 from bridge.jobs.status.ledger import SubmissionLedger
 from bridge.jobs.status.lookup import JobLookup
+from bridge.jobs.submission.arrays import by_array, cancellation_of
 from bridge.slurm.gateway import Gateway
 
 log = logging.getLogger(__name__)
@@ -38,3 +40,34 @@ class JobCanceller:
         if view.state != "CANCELLED":
             raise AlreadyFinishedError("The job has ended, or is not known to Slurm any more: nothing to cancel.")
         return view
+
+    def cancel_all(self, job_ids: Sequence[str], deadline: Deadline) -> dict[str, JobView | BridgeError]:
+        """What became of each, as `cancel` tells it: how it stood last, or what it raises.
+
+        Elements of one array cost the controller one request.
+        """
+        answers = self._lookup.find_all(job_ids, deadline)
+        views = [view for view in answers.values() if isinstance(view, JobView) and view.may_be_cancelled]
+        for view in views:
+            self._ledger.withdraw(view.job.request)
+        cancelled: set[str] = set()
+        for jobs in by_array([view.job for view in views], lambda job: job.id):
+            if self._are_taken(jobs, deadline):
+                cancelled.update(job.id for job in jobs)
+        for job_id in answers.keys() - cancelled:
+            if isinstance(answers[job_id], JobView):
+                answers[job_id] = self._cancel_by_itself(job_id, deadline)
+        log.info("cancelled jobs", extra={"jobs": len(cancelled)})
+        return answers
+
+    def _are_taken(self, jobs: list[Job], deadline: Deadline) -> bool:
+        try:
+            return self._gateway.cancel(cancellation_of(jobs), deadline)
+        except BridgeError:  # each is asked for once more, and tells of it
+            return False
+
+    def _cancel_by_itself(self, job_id: str, deadline: Deadline) -> JobView | BridgeError:
+        try:
+            return self.cancel(job_id, deadline)
+        except BridgeError as error:
+            return error

@@ -157,7 +157,7 @@ class JobRecovery:
         for together in by_array(duplicates, lambda job: job.id):
             # The cache is some milliseconds old. A job that runs by now is not the one to cancel: of two bridges that
             # see different moments each would cancel the other's choice.
-            if self._gateway.cancel(cancellation_of(together), deadline):
+            if self._gateway.cancel(cancellation_of(together, only_waiting=True), deadline):
                 self.duplicates_cancelled += len(together)
                 for job in together:
                     log.warning("cancelled a duplicate", extra={"job_id": job.id, "key": job.key})

@@ -196,6 +196,18 @@ def test_a_job_is_cancelled(bridge: Bridge) -> None:
     assert bridge.wait(job_id, timeout_seconds=20).state == "CANCELLED"
 
 
+def test_many_jobs_are_cancelled(bridge: Bridge) -> None:
+    batch = bridge.submit_batch("qaqc", [QAQC] * 3)
+    results = bridge.cancel_many([*(job.job_id for job in batch.jobs), "99"])
+    assert [(result.job_id, result.status) for result in results] == [
+        ("1_0", 202),
+        ("1_1", 202),
+        ("1_2", 202),
+        ("99", 404),
+    ]
+    assert bridge.wait("1_2", timeout_seconds=20).state == "CANCELLED"
+
+
 def test_a_job_runs_again(bridge: Bridge, gateway: MemoryGateway) -> None:
     job_id = bridge.submit_qaqc(**QAQC).job_id
     gateway.put(job_id, FAILED)

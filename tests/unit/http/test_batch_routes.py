@@ -7,8 +7,10 @@ from typing import Any
 import falcon.testing
 import pytest
 
+from bridge.core.deadline import Deadline
 from bridge.core.errors import BridgeError
 from bridge.slurm.errors import outcome_unknown, submission_error
+from bridge.slurm.messages import Cancel
 from tests.support.application import running_application
 from tests.support.memory_gateway import CONNECT_FAILURE, MemoryGateway
 from tests.support.samples import PARSE_BODY, QAQC_BODY, settings
@@ -180,6 +182,50 @@ def test_one_element_is_cancelled_alone(client: Client, gateway: MemoryGateway) 
     assert client.simulate_delete("/jobs/1_1").status_code == 202
     wait_until(lambda: client.simulate_get("/jobs/1_1").json["state"] == "CANCELLED", "it is cancelled")
     assert [client.simulate_get(f"/jobs/1_{index}").json["state"] for index in (0, 2)] == ["PENDING"] * 2
+
+
+def cancel(client: Client, ids: list[str]) -> dict[str, int]:
+    """The status of each result."""
+    answer = client.simulate_post("/jobs/cancel", json={"ids": ids})
+    assert answer.status_code == 200
+    assert [result["job_id"] for result in answer.json["results"]] == ids
+    return {result["job_id"]: result["status"] for result in answer.json["results"]}
+
+
+def states(client: Client, *ids: str) -> set[str]:
+    return {client.simulate_get(f"/jobs/{job_id}").json["state"] for job_id in ids}
+
+
+def test_many_are_cancelled_at_once_and_no_others(
+    client: Client, gateway: MemoryGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *_ = (post(client, {"items": items(30, things=30)}) for _ in range(2))
+    single = post(client, PARSE_BODY, "/extractor/run").json["job_id"]
+    asked: list[str] = []
+    do_cancel = MemoryGateway.cancel
+
+    def counting(self: MemoryGateway, request: Cancel, deadline: Deadline) -> bool:
+        asked.append(request.job_id)
+        return do_cancel(self, request, deadline)
+
+    monkeypatch.setattr(MemoryGateway, "cancel", counting)
+    ids = [job["job_id"] for job in first.json["jobs"]]
+    assert set(cancel(client, [*ids, single]).values()) == {202}
+    assert [job_id for job_id in asked if "[" in job_id or job_id == single] == ["1_[0-23]", "2_[0-5]", single]
+    wait_until(lambda: states(client, *ids, single) == {"CANCELLED"}, "they are cancelled")
+    assert states(client, "3_0", "4_0") == {"PENDING"}
+    assert set(cancel(client, ids).values()) == {202}  # asking again is no error
+
+
+def test_what_cannot_be_cancelled_does_not_keep_others(client: Client, gateway: MemoryGateway) -> None:
+    post(client, {"items": items(4)})
+    gateway.put("1_1", {"state": "COMPLETED", "end_time": 1, "nodes": "n1"})
+    wait_until(lambda: states(client, "1_1") == {"COMPLETED"}, "it has ended")
+    gateway.put("1_2", {"state": "COMPLETED", "end_time": 1, "nodes": "n1"})  # which the bridge may not have seen
+    results = cancel(client, ["1_0", "1_1", "1_2", "99", "no id"])
+    assert results == {"1_0": 202, "1_1": 409, "1_2": 409, "99": 404, "no id": 404}
+    wait_until(lambda: states(client, "1_0") == {"CANCELLED"}, "it is cancelled")
+    assert states(client, "1_3") == {"PENDING"}
 
 
 def test_jobs_of_the_bulk_lane_share_their_number(gateway: MemoryGateway) -> None:

@@ -21,7 +21,7 @@ from bridge.jobs.status.job_changes import JobChange
 from bridge.jobs.status.job_view import Job, own_jobs
 from bridge.services import Services
 from bridge.slurm.gateway import Gateway
-from bridge.slurm.messages import Cancel
+from bridge.slurm.messages import Cancel, Requeue
 from tests.contract.gateway import cancellation
 from tests.support.application import FAST, running_application
 from tests.support.figures import Figures, read_figures
@@ -30,7 +30,7 @@ from tests.support.samples import OUTPUT_FOLDER, PARSE_BODY, QAQC_BODY, descript
 from tests.support.waiting import wait_until
 
 Client = falcon.testing.TestClient
-SERIES_MAX = 500
+SERIES_MAX = 600
 SOON = Deadline.after(3600)
 
 
@@ -215,6 +215,15 @@ def test_it_needs_the_scope(gateway: MemoryGateway, tmp_path: Path, capsys: pyte
     assert statuses == [200, 403, 401]
 
 
+def test_each_job_of_a_batch_counts(client: Client) -> None:
+    for _ in range(2):
+        client.simulate_post("/qaqc/batch", json={"items": [QAQC_BODY] * 3}, headers={"Idempotency-Key": "k"})
+    client.simulate_post("/qaqc/batch", json={"items": [QAQC_BODY, {}]})
+    seen = figures(client)
+    outcomes = {key[-1]: count for key, count in seen.items() if key[:2] == ("submissions_total", "qaqc")}
+    assert outcomes == {"accepted": 3, "replayed": 3, "invalid-request": 1}
+
+
 def test_there_are_never_more_series_than_a_prometheus_likes(gateway: MemoryGateway) -> None:
     """Every label gets every value that it can have."""
     services = Services.of(settings(), gateway, b"secret", FAST)
@@ -258,6 +267,8 @@ def _call_everything(gateway: Gateway) -> None:
         lambda: gateway.find("1", SOON),
         lambda: gateway.queue(SOON),
         lambda: gateway.cancel(Cancel("1", "", None), SOON),
+        lambda: gateway.release("1", SOON),
+        lambda: gateway.requeue(Requeue("1", "", None), SOON),
         lambda: gateway.controller(SOON),
         lambda: gateway.ping(SOON),
         lambda: gateway.find_past("1", SOON),
