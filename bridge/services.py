@@ -27,6 +27,7 @@ from bridge.jobs.status.queue_snapshot import REMEMBERED_MAX
 from bridge.jobs.status.watched_gateway import WatchedGateway
 from bridge.jobs.submission.batches import BatchSubmitter
 from bridge.jobs.submission.cancellation import JobCanceller
+from bridge.jobs.submission.key_history import KeyHistory
 from bridge.jobs.submission.known_jobs import KnownJobs
 from bridge.jobs.submission.pending_limit import PendingLimit
 from bridge.jobs.submission.recovery import JobRecovery
@@ -73,6 +74,7 @@ class Services:
 
     gateway: Gateway
     cache: QueueCache
+    key_history: KeyHistory
     recovery: JobRecovery
     submitter: JobSubmitter
     batches: BatchSubmitter
@@ -109,7 +111,8 @@ class Services:
         hashes = IdentityHashes(secret)
         sender = JobSender(gateway, cache, trust, hashes)
         past_jobs = PastJobs(gateway, kept_seconds=tuning.accounting_kept_seconds)
-        known_jobs = KnownJobs(cache, past_jobs)
+        key_history = KeyHistory(gateway, settings.keys_kept_hours)
+        known_jobs = KnownJobs(cache, past_jobs, key_history)
         recovery = JobRecovery(gateway, cache, ledger, trust, known_jobs, key_locks, sender, hashes)
         lookup = JobLookup(cache, past_jobs)
         metrics.add_state(BridgeState(metrics.tally, cache, recovery, gateway))
@@ -134,6 +137,7 @@ class Services:
         return cls(
             gateway=gateway,
             cache=cache,
+            key_history=key_history,
             recovery=recovery,
             submitter=submitter,
             batches=BatchSubmitter(
@@ -156,11 +160,13 @@ class Services:
     def start(self) -> None:
         """Begin to look after the jobs; the gateway has been started."""
         self.cache.start()
+        self.key_history.start()
         self.recovery.start()
 
     def close(self) -> None:
         """Stop."""
         self.cache.close()
+        self.key_history.close()
         self.recovery.close()
 
 

@@ -34,6 +34,15 @@ def pytest_report_header() -> list[str]:
     ]
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A line for each test that was played at random: how to play the same again (`record_property("seed", ...)`)."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            for name, value in report.user_properties:
+                if name == "seed":
+                    terminalreporter.write_line(f"{report.nodeid} {outcome} with --hypothesis-seed={value}")
+
+
 @pytest.fixture(scope="module")
 def shared_folder() -> Iterator[Path]:
     """A folder that every user may enter, which pytest's own are not."""

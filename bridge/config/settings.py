@@ -196,6 +196,13 @@ class Settings(FromSources):
         gt=0,
         description="Jobs of the bridge that may wait in the queue, the next gets 429; left out, as many as Slurm has",
     )
+    keys_kept_hours: int = Field(
+        24,
+        ge=0,
+        le=24 * 31,
+        description="For how long a repeated `Idempotency-Key` finds its job once the controller has forgotten it and "
+        "the bridge was started again, on a cluster with accounting, which is read so far back then; 0: not at all",
+    )
     request_timeout_seconds: float = Field(
         15.0,
         gt=0,

@@ -1,9 +1,6 @@
 """Who may call what: every route of the running service, with every sort of credentials."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +14,8 @@ from bridge.auth.token_file import TokenFile
 from bridge.core.scopes import Scope
 from bridge.http.app import create_app
 from bridge.services import Services
-from tests.support.bridge_process import ROOT, Answer, Bridge, owned_folder, running_bridge, service_environment
+from tests.support.bridge_process import Answer, Bridge, owned_folder, running_bridge, service_environment
+from tests.support.bridge_tokens import create_token, token_command
 from tests.support.memory_gateway import MemoryGateway
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import PARSE_BODY, QAQC_BODY, settings
@@ -122,7 +120,7 @@ def headers_of(credentials: Credentials, tokens: Mapping[str, str], scope: Scope
 def token_file(shared_folder: Path) -> TokenFile:
     """With one token in it. root makes it, and the service's user has to be able to read it."""
     file = TokenFile.as_operator(owned_folder(shared_folder / "tokens") / "tokens.json")
-    create(file, "first", Scope.READ)
+    create_token(file, "first", Scope.READ)
     return file
 
 
@@ -140,12 +138,12 @@ def bridge(shared_folder: Path, environment: dict[str, str], token_file: TokenFi
 @pytest.fixture(scope="module")
 def tokens(bridge: Bridge, token_file: TokenFile) -> dict[str, str]:
     """Made, revoked and expired while the service runs: `all` scopes, one only, all but one, `expired`, `revoked`."""
-    tokens = {"all": create(token_file, "all", *Scope)}
+    tokens = {"all": create_token(token_file, "all", *Scope)}
     for scope in Scope:
-        tokens[scope] = create(token_file, scope, scope)
-        tokens[f"not-{scope}"] = create(token_file, f"not-{scope}", *(set(Scope) - {scope}))
+        tokens[scope] = create_token(token_file, scope, scope)
+        tokens[f"not-{scope}"] = create_token(token_file, f"not-{scope}", *(set(Scope) - {scope}))
     for name in ("expired", "revoked"):
-        tokens[name] = create(token_file, name, *Scope, expires="1h")
+        tokens[name] = create_token(token_file, name, *Scope, expires="1h")
         assert bridge.get("/jobs", Authorization=f"Bearer {tokens[name]}").status == 200
     with token_file.changing() as entries:
         past = datetime(2026, 1, 1, tzinfo=UTC)
@@ -164,17 +162,6 @@ def job_id(bridge: Bridge, tokens: dict[str, str]) -> str:
     job_id: str = json.loads(answer.body)["job_id"]
     bridge.wait_until_finished(job_id, headers=authorization)
     return job_id
-
-
-def create(file: TokenFile, name: str, *scopes: Scope, expires: str = "1d") -> str:
-    options = [word for scope in scopes for word in ("--scope", scope.value)]
-    return token_command("create", "--name", name, "--expires", expires, *options, file=file).strip()
-
-
-def token_command(*arguments: str, file: TokenFile) -> str:
-    """`tsm-bridge token`, as root."""
-    command = [sys.executable, "-m", "bridge", "token", *arguments, "--token-file", str(file.path)]
-    return subprocess.run(command, cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def test_every_route_has_a_row() -> None:

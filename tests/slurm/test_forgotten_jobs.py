@@ -50,7 +50,7 @@ def knows(slurm: PrivateSlurm, job_id: str) -> bool:
 def test_an_own_job_is_never_not_found(slurm: PrivateSlurm, environment: dict[str, str], shared_folder: Path) -> None:
     answers: list[tuple[int, str]] = []
     with running_bridge(shared_folder, environment) as bridge:
-        job_id = bridge.post("/extractor/run", PARSE_BODY).body["job_id"]
+        job_id = bridge.post("/extractor/run", PARSE_BODY, key="k").body["job_id"]
 
         def is_forgotten() -> bool:
             answer = bridge.get(f"/jobs/{job_id}")
@@ -72,6 +72,9 @@ def test_an_own_job_is_never_not_found(slurm: PrivateSlurm, environment: dict[st
         same = ("job_id", "kind", "thing_uuid", "request_id", "state", "exit_code", "submit_time", "end_time", "nodes")
         assert {name: job[name] for name in same} == {name: remembered[name] for name in same}
         assert bridge.get("/jobs/4000000").status == 404
+        again = bridge.post("/extractor/run", PARSE_BODY, key="k")
+        assert (again.status, again.body["job_id"]) == (200, job_id)
+        assert bridge.post("/qaqc/run", QAQC_BODY, key="k").status == 422
         listed = bridge.get("/jobs?since=2020-01-01T00:00:00Z").body
         assert [job["job_id"] for job in listed["jobs"]] == [other_id, job_id]
         slurm.pause_controller()

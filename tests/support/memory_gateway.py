@@ -70,11 +70,12 @@ class MemoryGateway:
     def queue(self, deadline: Deadline, followed: Sequence[FollowedJob] = ()) -> QueueChange:
         """See `Gateway`."""
         self._read(deadline)
-        ids = {job.job_id for job in followed}
+        submitted = {job_id: job.submit_time for job_id, job in (self._told or {}).items()}
+        submitted.update({job.job_id: job.submit_time for job in followed})
         shown = {
             job_id: replace(job, comment=own_text(job.comment))
             for job_id, job in self._snapshots.items()
-            if own_text(job.comment) or job_id in ids
+            if own_text(job.comment) or submitted.get(job_id, "unknown") in (None, job.submit_time)
         }
         told, self._told = self._told, shown
         if told is None:
@@ -138,9 +139,10 @@ class MemoryGateway:
         if not self.ping_accounting(deadline):
             return ()
         return tuple(
-            replace(job, state_reason=None)  # which accounting does not keep
+            replace(job, state_reason=None, comment=text)  # accounting does not keep reasons
             for job in {**self._forgotten, **self._snapshots}.values()
             if job.state in FINISHED_STATES and job.end_time is not None and since <= job.end_time <= until
+            if (text := own_text(job.comment))
         )
 
     def ping_accounting(self, deadline: Deadline) -> bool:

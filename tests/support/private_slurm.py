@@ -44,6 +44,8 @@ class PrivateSlurm:
         cpus: CPUs of each node, which need not have so many: as many jobs run at a time.
     """
 
+    _controllers: tuple[str, ...] = ("slurmctld",)
+
     def __init__(
         self,
         folder: Path,
@@ -127,7 +129,7 @@ class PrivateSlurm:
 
     def pause_controller(self) -> None:
         """SIGSTOP: slurmctld still accepts connections and answers nothing."""
-        self._daemons["slurmctld"].send_signal(signal.SIGSTOP)
+        self._pause("slurmctld")
 
     def resume_controller(self) -> None:
         """SIGCONT, after `pause_controller`."""
@@ -187,6 +189,12 @@ class PrivateSlurm:
         by_type, _, _ = self.run("sdiag", "--all").partition("Remote Procedure Call statistics by user")
         return sum(map(int, re.findall(r"count:(\d+)", by_type)))
 
+    def _pause(self, name: str) -> None:
+        """SIGSTOP, and wait until it has stopped: on a busy machine it may go on for a moment."""
+        daemon = self._daemons[name]
+        daemon.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, daemon.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
     def _write_files(self) -> None:
         for name in ("state", *(f"n{number}" for number in range(1, self._nodes + 1))):
             (self.folder / name).mkdir(exist_ok=True)
@@ -243,11 +251,11 @@ class PrivateSlurm:
         """Let the clients' socket be the one of a daemon that runs: a node's, as on a cluster, or else slurmctld's."""
         if self._daemons:
             link = self.folder / "new.socket"
-            link.symlink_to(self._socket_of(min(self._daemons, key=lambda name: (name == "slurmctld", name))))
+            link.symlink_to(self._socket_of(min(self._daemons, key=lambda name: (name in self._controllers, name))))
             link.rename(self.folder / "sack.socket")
 
     def _socket_of(self, name: str) -> Path:
-        return self.folder / f"{name}.run" / ("slurmctld" if name == "slurmctld" else "slurm") / "sack.socket"
+        return self.folder / f"{name}.run" / ("slurmctld" if name in self._controllers else "slurm") / "sack.socket"
 
     def _controller_answers(self) -> str | None:
         try:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from bridge.core import deadline as deadline_module
 from bridge.core.deadline import Deadline
-from bridge.core.errors import BridgeError
+from bridge.core.errors import BridgeError, IdempotencyMismatchError
 from bridge.core.key_locks import KeyLocks
 from bridge.jobs.requests.factory import JobFactory
 from bridge.jobs.requests.kinds import QaqcRequest
@@ -25,7 +25,8 @@ from bridge.jobs.status.ledger import SubmissionLedger
 from bridge.jobs.status.past_jobs import PastJobs
 from bridge.jobs.status.queue_cache import QueueCache
 from bridge.jobs.status.watched_gateway import WatchedGateway
-from bridge.jobs.submission import known_jobs, pending_limit, recovery, sender, submitter
+from bridge.jobs.submission import key_history, known_jobs, pending_limit, recovery, sender, submitter
+from bridge.slurm.comments import own_text
 from bridge.slurm.errors import outcome_unknown, reading_error
 from bridge.slurm.messages import FollowedJob, JobDescriptor, JobSnapshot, QueueChange
 from bridge.slurm.observed_gateway import ObservedGateway
@@ -38,10 +39,11 @@ SETTINGS = settings()
 REQUEST_SECONDS = 15.0
 MESSAGE_SECONDS = 10.0  # libslurm's own patience (MessageTimeout)
 SAVE_SECONDS = 5.0  # of work, after which slurmctld has saved a job (SAVE_MAX_WAIT)
+KEPT_HOURS = 24  # ended jobs are found by their keys, where there is accounting
 CALL_SECONDS = 0.002  # what a call takes where nothing is wrong
 TIMED: tuple[ModuleType, ...] = (
     *(deadline_module, controller_trust, ledger, look_interval, past_jobs, queue_cache, watched_gateway),
-    *(recovery, sender, memory_gateway),
+    *(key_history, recovery, sender, memory_gateway),
 )
 
 Request = tuple[str | None, str, str]  # caller, key in the comment and digest: who asked for what
@@ -122,9 +124,20 @@ class SimulatedCluster:
 
     def request_of(self, job_id: str) -> Request:
         """Whose job this is, whatever was done to its comment."""
+        metadata = self.metadata_of(job_id)
+        return metadata.by, metadata.key, metadata.digest
+
+    def metadata_of(self, job_id: str) -> JobMetadata:
+        """What the job was submitted with."""
         metadata = JobMetadata.from_json(self.memory.descriptors[job_id].comment)
         assert metadata is not None
-        return metadata.by, metadata.key, metadata.digest
+        return metadata
+
+    def known_to_accounting(self) -> set[Request]:
+        """Whose jobs have ended by its word."""
+        past = self.memory.past(0, int(self.clock.now_seconds), Deadline.after(1))
+        found = (JobMetadata.from_json(own_text(job.comment)) for job in past if job.nodes or job.state != "CANCELLED")
+        return {(metadata.by, metadata.key, metadata.digest) for metadata in found if metadata}
 
     def go_on(self) -> None:
         """Do what is due by now."""
@@ -240,7 +253,9 @@ class SimulatedBridge:
         self.ledger, trust, locks = SubmissionLedger(), ControllerTrust(), KeyLocks()
         gateway = WatchedGateway(Port(cluster), trust)
         self.cache = QueueCache(gateway, self.ledger, trust, max_waiting=1)
-        known = known_jobs.KnownJobs(self.cache, PastJobs(gateway))
+        history = key_history.KeyHistory(gateway, KEPT_HOURS)
+        history.read()
+        known = known_jobs.KnownJobs(self.cache, PastJobs(gateway), history)
         job_sender = sender.JobSender(gateway, self.cache, trust, HASHES)
         self.recovery = recovery.JobRecovery(gateway, self.cache, self.ledger, trust, known, locks, job_sender, HASHES)
         self._submitter = submitter.JobSubmitter(
@@ -259,12 +274,15 @@ class SimulatedBridge:
         self._gateway = gateway
 
     def post(self, caller: str, key: str, body: int) -> str | None:
-        """Submit; the id of the job that was promised."""
-        request = QaqcRequest.model_construct(target="sqlite:////x.db", thing_uuid=UUID(int=body))
+        """Submit; the id of the job that was promised. Raises `IdempotencyMismatchError`."""
         deadline = Deadline.after(REQUEST_SECONDS)
-        with suppress(BridgeError):
-            return self._submitter.submit(request, deadline, request_id="r", offered_key=key, caller=caller).job_id
-        return None
+        try:
+            submission = self._submitter.submit(qaqc_of(body), deadline, request_id="r", offered_key=key, caller=caller)
+        except IdempotencyMismatchError:
+            raise
+        except BridgeError:
+            return None
+        return submission.job_id
 
     def cancel(self, job_id: str) -> Request | None:
         """As a `DELETE` does. Whose job the bridge takes this one for; its request is given up."""
@@ -287,10 +305,20 @@ class SimulatedBridge:
         with suppress(BridgeError):
             self.cache.take_look(Deadline.after(REQUEST_SECONDS))
 
-    def has_seen_end_of(self, request: Request) -> bool:
-        """Whether it knows that the request's job has ended."""
-        _, key, digest = request
-        return any(job.is_finished and job.metadata.digest == digest for job in self.cache.with_key(key))
+    def has_seen_end_of(self, metadata: JobMetadata) -> bool:
+        """Whether it knows that this job has ended."""
+        return any(job.is_finished and job.metadata == metadata for job in self.cache.with_key(metadata.key))
+
+
+def qaqc_of(body: int) -> QaqcRequest:
+    """One of several requests of a kind."""
+    return QaqcRequest.model_construct(target="sqlite:////x.db", thing_uuid=UUID(int=body))
+
+
+def request_for(caller: str, key: str, body: int) -> Request:
+    """What stands in the comments of its jobs."""
+    identity = HASHES.identity(qaqc_of(body), key, caller)
+    return caller, identity.key, identity.digest
 
 
 def copied(job: JobDescriptor) -> JobDescriptor:

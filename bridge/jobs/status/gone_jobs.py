@@ -1,6 +1,6 @@
 """The jobs that were seen to end or to leave the queue, by key: what the controller forgets of them is no loss."""
 
-from bridge.jobs.status.job_view import Job
+from bridge.jobs.status.job_view import Job, JobView
 
 
 class GoneJobs:
@@ -8,11 +8,11 @@ class GoneJobs:
 
     def __init__(self, keys_max: int) -> None:
         self._keys_max = keys_max
-        self._jobs: dict[str, tuple[Job, ...]] = {}  # the key that was noted first comes first
+        self._jobs: dict[str, tuple[JobView, ...]] = {}  # the key that was noted first comes first
 
-    def note(self, job: Job) -> None:
+    def note(self, view: JobView) -> None:
         """The job has ended, or has left the queue as it stands."""
-        self._jobs[job.key] = (*self._without(job), job)
+        self._jobs[view.job.key] = (*self._without(view.job), view)
         if len(self._jobs) > self._keys_max:
             del self._jobs[next(iter(self._jobs))]
 
@@ -21,9 +21,9 @@ class GoneJobs:
         if job.key in self._jobs and (others := self._without(job)):
             self._jobs[job.key] = others
 
-    def with_key(self, key: str) -> tuple[Job, ...]:
+    def with_key(self, key: str) -> tuple[JobView, ...]:
         """The jobs with this key, each as it was seen last."""
         return self._jobs.get(key, ())
 
-    def _without(self, job: Job) -> tuple[Job, ...]:
-        return tuple(other for other in self._jobs.pop(job.key, ()) if not other.is_same(job))
+    def _without(self, job: Job) -> tuple[JobView, ...]:
+        return tuple(other for other in self._jobs.pop(job.key, ()) if not other.job.is_same(job))

@@ -17,9 +17,9 @@ from bridge.core.concurrency_limit import ConcurrencyLimit
 from bridge.core.deadline import Deadline
 from bridge.core.errors import BridgeError, ControllerUnreachableError, OverloadedError
 from bridge.jobs.status.controller_trust import ControllerTrust
-from bridge.jobs.status.followed_jobs import followed_jobs, metadata_of
+from bridge.jobs.status.followed_jobs import load_queue
 from bridge.jobs.status.job_changes import ChangeObserver, JobChange
-from bridge.jobs.status.job_view import Job, JobView, Origin, own_jobs
+from bridge.jobs.status.job_view import Job, JobView, Origin
 from bridge.jobs.status.ledger import SubmissionLedger
 from bridge.jobs.status.look_interval import USUAL_PACE, Look, LookInterval, LookPace
 from bridge.jobs.status.queue_snapshot import REMEMBERED_MAX, QueueSnapshot
@@ -198,8 +198,8 @@ class QueueCache:
         with self._changed:
             return self._snapshot.with_key(key)
 
-    def lost_with_key(self, key: str) -> list[Job]:
-        """The jobs that have `key` and have left the queue without having been seen to end."""
+    def lost_with_key(self, key: str) -> list[JobView]:
+        """The jobs that have `key` and have left the queue without having been seen to end, as they were seen last."""
         with self._changed:
             return self._snapshot.lost_with_key(key)
 
@@ -252,10 +252,7 @@ class QueueCache:
         look = Look(time.monotonic(), time.time())
         failure: Exception | None = None
         try:
-            with self._changed:
-                followed = followed_jobs(self._snapshot, self._ledger)
-            change = self._gateway.queue(deadline, followed)
-            jobs = own_jobs(change.jobs, lambda job: metadata_of(job, self._snapshot, self._ledger))
+            change, jobs = load_queue(self._gateway, self._snapshot, self._ledger, deadline)
             with self._changed:
                 changes = self._take_in(change, jobs, look)
             for observe in self._observers:

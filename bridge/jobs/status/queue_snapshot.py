@@ -58,13 +58,13 @@ class QueueSnapshot:
     def with_key(self, key: str) -> list[Job]:
         """The jobs that have `key`, in the queue or seen to end, oldest first."""
         jobs = [self._jobs[job_id] for job_id in self._ids_by_key.get(key, ())]
-        gone = [job for job in self._gone.with_key(key) if job.is_finished]
+        gone = [view.job for view in self._gone.with_key(key) if view.is_finished]
         ended = [old for old in gone if not any(old.is_same(job) for job in jobs)]
         return sorted([*ended, *jobs], key=lambda job: job.order)
 
-    def lost_with_key(self, key: str) -> list[Job]:
-        """The jobs that have `key` and have left the queue without having been seen to end."""
-        return [job for job in self._gone.with_key(key) if not job.is_finished]
+    def lost_with_key(self, key: str) -> list[JobView]:
+        """The jobs that have `key` and have left the queue without having been seen to end, as they were seen last."""
+        return [view for view in self._gone.with_key(key) if not view.is_finished]
 
     def shared_keys(self) -> list[str]:
         """The keys that more than one job in the queue has."""
@@ -92,18 +92,22 @@ class QueueSnapshot:
         known = self._remembered.get(view.id)
         if view.id not in self._jobs and not (known and known.job.is_same(view.job)):
             self._remembered[view.id] = JobView(view.job, Origin.MEMORY, view.seen_at)
-            self._gone.note(view.job)
+            self._gone.note(view)
             self._newest_first = None
 
     def _put(self, job: Job) -> list[JobChange]:
         before = self._take_off(job.id)
+        if before is not None and not before.is_finished and not before.is_same(job):  # its id has come again
+            self._gone.note(JobView(before, Origin.MEMORY, self.looked_at))
         remembered = self._remembered.pop(job.id, None)
         self._jobs[job.id] = job
         self.pending += job.is_pending
         key = job.key
         self._ids_by_key[key] = (*self._ids_by_key.get(key, ()), job.id)
-        note = self._gone.note if job.is_finished else self._gone.take_back
-        note(job)
+        if job.is_finished:
+            self._gone.note(JobView(job, Origin.CONTROLLER, self.looked_at))
+        else:
+            self._gone.take_back(job)
         known = before or (remembered.job if remembered else None)
         if known is not None and known.key != job.key:  # the id of another job, given again after a controller's crash
             return [*([JobChange(before, None)] if before else []), JobChange(None, job, self._is_end(None, job))]
@@ -117,8 +121,8 @@ class QueueSnapshot:
     def _leave(self, job_id: str) -> Job | None:
         job = self._take_off(job_id)
         if job is not None:
-            self._remembered[job_id] = JobView(job, Origin.MEMORY, self.looked_at)
-            self._gone.note(job)
+            self._remembered[job_id] = view = JobView(job, Origin.MEMORY, self.looked_at)
+            self._gone.note(view)
         return job
 
     def _take_off(self, job_id: str) -> Job | None:

@@ -38,6 +38,11 @@ def without_copies(jobs: Iterable[Job]) -> list[Job]:
     return originals
 
 
+def was_cancelled_unstarted(job: Job) -> bool:
+    """Whether it was cancelled before it started, as a duplicate is: that says nothing of the job that stays."""
+    return job.state == "CANCELLED" and job.snapshot.nodes is None
+
+
 def _superfluous(jobs: list[Job]) -> list[Job]:
     waiting = [job for job in jobs if job.is_pending]
     has_started = len(waiting) < len([job for job in jobs if job.state != "CANCELLED"])

@@ -7,19 +7,21 @@ from bridge.core.deadline import Deadline
 from bridge.core.errors import IdempotencyMismatchError
 from bridge.jobs.requests.idempotency import RequestIdentity
 from bridge.jobs.requests.metadata import JobMetadata
-from bridge.jobs.status.job_view import Job
+from bridge.jobs.status.job_view import Job, JobView
 from bridge.jobs.status.past_jobs import PastJobs
 from bridge.jobs.status.queue_cache import QueueCache
-from bridge.jobs.submission.duplicates import without_copies
+from bridge.jobs.submission.duplicates import was_cancelled_unstarted, without_copies
+from bridge.jobs.submission.key_history import KeyHistory
 from bridge.slurm.job_ids import index_of
 
 
 class KnownJobs:
     """Answers as of the last look at the queue. Safe to use from many threads."""
 
-    def __init__(self, cache: QueueCache, past_jobs: PastJobs) -> None:
+    def __init__(self, cache: QueueCache, past_jobs: PastJobs, key_history: KeyHistory) -> None:
         self._cache = cache
         self._past_jobs = past_jobs
+        self._key_history = key_history
 
     def of(self, identity: RequestIdentity, deadline: Deadline) -> Job | None:
         """The job that the request has already. Two requests with one key have one each if they came together.
@@ -27,26 +29,33 @@ class KnownJobs:
         Raises `IdempotencyMismatchError` where only another request has one, and what `PastJobs.find` does where the
         request had one that has left the queue.
         """
-        if seen := self._seen(identity):
+        self._key_history.wait(deadline)
+        seen = self._seen(identity)
+        with_keys = (view for key in identity.keys for view in self._cache.lost_with_key(key))
+        lost = [view for view in with_keys if identity.is_of(view.job.metadata)]
+        if seen and not any(_may_have_given_way(seen, view) for view in lost):
             return seen
-        lost = (job for key in identity.keys for job in self._cache.lost_with_key(key) if identity.is_of(job.metadata))
-        ended = (self._past(job.id, job.metadata, deadline) for job in lost)
-        return next((job for job in ended if job), None)
+        ended = [(view, self._past(view.id, view.job.metadata, deadline)) for view in lost]
+        job = _first_choice([*([seen] if seen else []), *(past for _, past in ended if past)])
+        has_none = job is None or any(_may_have_given_way(job, view) for view, past in ended if past is None)
+        return None if has_none else job
 
     def with_key(self, identity: RequestIdentity, key: str) -> Job | None:
         """The job that the request, or the element of its array with this key, has as of the last look."""
-        own = without_copies(job for job in self._cache.with_key(key) if identity.is_of(job.metadata))
-        return _that_counts(own)
+        return _first_choice(without_copies(job for job in self._with_key(key) if identity.is_of(job.metadata)))
 
     def _seen(self, identity: RequestIdentity) -> Job | None:
         own = [job for key in identity.keys if (job := self.with_key(identity, key))]
-        if not own and any(
-            identity.has_key_of(job.metadata) for key in identity.keys for job in self._cache.with_key(key)
-        ):
+        if not own and any(identity.has_key_of(job.metadata) for key in identity.keys for job in self._with_key(key)):
             raise IdempotencyMismatchError(
                 "This Idempotency-Key was used for another request. Use a new key for a new request."
             )
-        return _that_counts(own)
+        return _first_choice(own)
+
+    def _with_key(self, key: str) -> list[Job]:
+        """Of the past as well, oldest first."""
+        earlier, jobs = self._key_history.with_key(key), self._cache.with_key(key)
+        return sorted([*earlier, *jobs], key=lambda job: job.order) if earlier else jobs
 
     def have(self, job_id: str, metadata: JobMetadata, deadline: Deadline) -> bool:
         """Whether the request of a job that was accepted with this id has one still, or had one that has ended.
@@ -55,7 +64,7 @@ class KnownJobs:
         """
         key = metadata.key_of(index_of(job_id))
         of_request = (job for job in self._cache.with_key(key) if job.metadata.digest == metadata.digest)
-        if any(job.metadata == metadata or not _may_have_given_way(job) for job in of_request):
+        if any(job.metadata == metadata or not was_cancelled_unstarted(job) for job in of_request):
             return True
         return self._past(job_id, metadata, deadline) is not None
 
@@ -65,11 +74,12 @@ class KnownJobs:
         return past if past is not None and past.metadata == metadata else None
 
 
-def _that_counts(jobs: list[Job]) -> Job | None:
-    """The first that was not cancelled, or the first one."""
-    return next((job for job in jobs if job.state != "CANCELLED"), jobs[0] if jobs else None)
+def _first_choice(jobs: list[Job]) -> Job | None:
+    """Which of the jobs of a request, oldest first, is the one to tell of."""
+    return min(jobs, key=lambda job: (job.state == "CANCELLED", was_cancelled_unstarted(job)), default=None)
 
 
-def _may_have_given_way(job: Job) -> bool:
-    """Whether it was cancelled before it started, as a duplicate is: that says nothing of the job that stays."""
-    return job.state == "CANCELLED" and job.snapshot.nodes is None
+def _may_have_given_way(job: Job, lost: JobView) -> bool:
+    """Whether it may have been a duplicate of a job that was lost later: then the request has none."""
+    is_earlier = (job.snapshot.submit_time or 0) <= lost.seen_at
+    return was_cancelled_unstarted(job) and is_earlier and job.key == lost.job.key

@@ -79,8 +79,9 @@ class JobSender:
             self._cache.take_look(deadline)
             jobs = [job for job in self._cache.with_key(key) if job.metadata.digest == metadata.digest]
             superfluous = superfluous_duplicates(jobs, self._hashes)
-            own = next((job for job in jobs if job.id == first_id), None)
-            others = [job for job in jobs if job not in superfluous and job.id != first_id and job.state != "CANCELLED"]
+            # By its metadata too: its id may have been another's before a crash, which the cache remembers.
+            own = next((job for job in jobs if job.id == first_id and job.metadata == metadata), None)
+            others = [job for job in jobs if job not in superfluous and job is not own and job.state != "CANCELLED"]
             if own is None or not others or (own not in superfluous and own.state != "CANCELLED"):
                 return None
             cancel_id = job_id if indices is None else elements_id(job_id, indices)

@@ -128,13 +128,13 @@ class JobSubmitter:
         except ControllerUnreachableError:
             self._recovery.hurry()
             raise
-        self._note_accepted(attempt, job_id, may_have_duplicate=attempt.may_have_duplicate)
+        self._note_accepted(attempt, job_id, attempt.metadata, may_have_duplicate=attempt.may_have_duplicate)
         other = None
         if attempt.may_have_duplicate:
             other = self._sender.give_way(job_id, attempt.metadata, attempt.deadline, attempt.descriptor.indices)
         if other is None:
             return _submission(job_id, "PENDING", attempt.metadata)
-        self._note_accepted(attempt, whole_id(other.id), may_have_duplicate=False)
+        self._note_accepted(attempt, whole_id(other.id), other.metadata, may_have_duplicate=False)
         return _submission(whole_id(other.id), other.state, other.metadata, is_replay=True)
 
     def _send(self, attempt: Attempt) -> str:
@@ -153,12 +153,13 @@ class JobSubmitter:
             error.idempotency_key = attempt.identity.client_key
             raise error from None
         log.info("adopted a job whose submission was not answered", extra={"job_id": first.id})
-        self._note_accepted(attempt, whole_id(first.id), may_have_duplicate=False)
-        return _submission(whole_id(first.id), first.state, attempt.metadata)
+        self._note_accepted(attempt, whole_id(first.id), first.metadata, may_have_duplicate=False)
+        return _submission(whole_id(first.id), first.state, first.metadata)
 
-    def _note_accepted(self, attempt: Attempt, job_id: str, *, may_have_duplicate: bool) -> None:
+    def _note_accepted(self, attempt: Attempt, job_id: str, metadata: JobMetadata, *, may_have_duplicate: bool) -> None:
+        """`metadata` is the job's own: it may be that of an earlier attempt, or of another bridge's."""
         self._ledger.accept(
-            attempt.descriptor, attempt.metadata, job_id, self._trust.booted_at, may_have_duplicate=may_have_duplicate
+            attempt.descriptor, metadata, job_id, self._trust.booted_at, may_have_duplicate=may_have_duplicate
         )
         self._recovery.wake()
 

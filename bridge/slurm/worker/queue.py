@@ -85,20 +85,22 @@ class QueueReader:
     def __init__(self, pyslurm: "ModuleType") -> None:
         self._pyslurm = pyslurm
         self._known: dict[str, JobSnapshot] | None = None
+        self._known_numbers: set[int] = set()  # of their arrays, or their own
         self._loaded_at_seconds = 0.0
 
     def load(self, request: LoadQueue) -> Reply:
         """Look at it. Raises `pyslurm.RPCError` where the controller does not answer."""
-        followed = {job.job_id: job for job in request.followed}
-        numbers = {array_number(job_id) for job_id in followed}
+        followed = {job.job_id: job.submit_time for job in request.followed}
+        numbers = self._known_numbers | {array_number(job_id) for job_id in followed}
         ours = (job for job in self._pyslurm.Jobs.load().values() if job.user_id == os.getuid())
-        bridges = (job for job in ours if text_of(job) or (job.array_id or job.id) in numbers)
+        bridges = [job for job in ours if text_of(job) or (job.array_id or job.id) in numbers]
         jobs = {
             snapshot.job_id: snapshot
             for job in bridges
             for snapshot in _snapshots(job)
-            if snapshot.comment or _is_same(snapshot, followed.get(snapshot.job_id))
+            if snapshot.comment or self._is_followed(snapshot, followed)
         }
+        self._known_numbers = {job.array_id or job.id for job in bridges}
         known = self._known
         if known is not None and time.monotonic() - self._loaded_at_seconds < GAP_SECONDS:
             jobs.update((job.job_id, job) for job in _cancelled_elements(known, jobs))
@@ -108,6 +110,14 @@ class QueueReader:
             return QueueChange(is_full=True, jobs=tuple(jobs.values()), gone=())
         changed = tuple(job for job_id, job in jobs.items() if known.get(job_id) != job)
         return QueueChange(is_full=False, jobs=changed, gone=tuple(known.keys() - jobs.keys()))
+
+    def _is_followed(self, job: JobSnapshot, followed: Mapping[str, int | None]) -> bool:
+        """Whether a job without a comment of the bridge is one that was shown before, or is followed."""
+        shown = (self._known or {}).get(job.job_id)
+        submitted = {shown.submit_time} if shown else set()
+        if job.job_id in followed:
+            submitted.add(followed[job.job_id])
+        return bool(submitted & {None, job.submit_time}) or (bool(submitted) and bool(job.restarts))
 
 
 def _cancelled_elements(known: Mapping[str, JobSnapshot], jobs: Mapping[str, JobSnapshot]) -> list[JobSnapshot]:
@@ -131,13 +141,6 @@ def _cancelled_unseen(followed: Iterable[FollowedJob], jobs: Mapping[str, JobSna
     cancelled = {"state": "CANCELLED", "end_time": int(time.time()), **never_ran}
     pairs = ((job_id, others.get(whole_id(job_id))) for job_id in new)
     return [replace(other, job_id=job_id, **cancelled) for job_id, other in pairs if other]
-
-
-def _is_same(snapshot: JobSnapshot, followed: FollowedJob | None) -> bool:
-    """Whether a job without a comment of the bridge is one that is followed. A requeue changes the time."""
-    if followed is None:
-        return False
-    return followed.submit_time in (None, snapshot.submit_time) or bool(snapshot.restarts)
 
 
 def text_of(job: Any) -> str:

@@ -1,280 +1,24 @@
 """The promise, exactly one job a request, through random stops, crashes, edits and repetitions.
 
-Hypothesis plays bridges, clients, admins and a controller; what it finds becomes a case of its own in the other files.
-The promise is checked after each step. `--hypothesis-seed` plays the same again.
+Each run is another one; `--hypothesis-seed` plays the same again. What was found is a case of its own.
 """
 
+import random
 from collections.abc import Callable
-from contextlib import ExitStack
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, seed, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from bridge.jobs.status import controller_trust, queue_cache
-from bridge.jobs.status.controller_trust import ControllerTrust
-from bridge.jobs.status.gone_jobs import GoneJobs
-from bridge.jobs.status.job_view import Job
-from bridge.jobs.submission import duplicates, recovery, sender
-from bridge.slurm.comments import own_text
-from bridge.slurm.messages import JobSnapshot
-from tests.support.simulated_cluster import (
-    Request,
-    SimulatedBridge,
-    SimulatedCluster,
-    VirtualTime,
-    copied,
-    has_ended,
-    virtual_time,
-)
+from tests.support.promise_machine import Promise, play
 
 STEPS = 10_000
-SEED = 16  # the same run each time; with others it still finds what is to be made right
-STEPS_OF_A_RUN = 50
-QUIET_ROUNDS = 40  # of recovery, in which all that can be put right is
-
-BRIDGES = st.sampled_from([0, 1])
-CALLERS = st.sampled_from(["ada", "bob"])
-KEYS = st.sampled_from(["k1", "k2"])
-BODIES = st.sampled_from([1, 2])
-NUMBERS = st.integers(0, 20)
 
 
-@pytest.fixture(autouse=True)
-def _asked_for(request: pytest.FixtureRequest) -> None:
-    if not request.config.getoption("--hypothesis-seed"):
-        pytest.skip("played with --hypothesis-seed: some seeds still find what is to be made right")
-
-
-class Promise(RuleBasedStateMachine):
-    """Two bridges on one cluster, and what was promised to their clients."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stack = ExitStack()
-        self.clock: VirtualTime = self.stack.enter_context(virtual_time())
-        self.promised: dict[tuple[str, str], tuple[Request, int]] = {}  # by id and comment: whose job, which bridge
-        self.given_up: set[Request] = set()  # cancelled by an admin or a client
-        self.unwatched: set[Request] = set()  # whose bridge was started again before the controller had saved the job
-        self.unprovable: set[Request] = set()  # whose job ran and ended where no bridge could see it any more
-
-    @initialize(has_accounting=st.booleans())
-    def start(self, has_accounting: bool) -> None:
-        self.cluster = SimulatedCluster(self.clock, has_accounting=has_accounting)
-        self.bridges = [SimulatedBridge(self.cluster) for _ in range(2)]
-        for bridge in self.bridges:
-            bridge.recovery.check()
-            bridge.recovery.check()
-
-    # What clients do.
-
-    @rule(bridge=BRIDGES, caller=CALLERS, key=KEYS, body=BODIES)
-    def post(self, bridge: int, caller: str, key: str, body: int) -> None:
-        job_id = self.bridges[bridge].post(caller, key, body)
-        job = self.cluster.memory.descriptors.get(job_id or "")
-        if job_id is not None and job is not None and self._find(job_id):
-            self.promised[job_id, job.comment] = self.cluster.request_of(job_id), bridge
-
-    @rule(
-        bridge=BRIDGES,
-        caller=CALLERS,
-        key=KEYS,
-        body=BODIES,
-        seconds=st.sampled_from([1.0, 2.0, 5.0, 9.0, 13.0]),
-        after_the_look=st.booleans(),
-        repeats_late=st.booleans(),
-    )
-    def post_while_the_controller_stops(
-        self, bridge: int, caller: str, key: str, body: int, seconds: float, after_the_look: bool, repeats_late: bool
-    ) -> None:
-        """The client gives up and sends the request to the other bridge, at the latest while the job is submitted."""
-        if after_the_look:
-            self.cluster.stop_at_submission = seconds
-        else:
-            self.cluster.stop(seconds)
-        self.cluster.waits_for_submission = repeats_late
-
-        def repeat() -> None:
-            if self.clock.now_seconds < self.cluster.stopped_until:
-                self.clock.sleep(seconds / 2)
-            self.post(1 - bridge, caller, key, body)
-
-        self.cluster.meanwhile = repeat
-        self.post(bridge, caller, key, body)
-        self.cluster.meanwhile, self.cluster.stop_at_submission = None, 0.0
-
-    @rule(caller=CALLERS, key=KEYS)
-    def post_two_bodies_at_the_same_moment(self, caller: str, key: str) -> None:
-        self.cluster.meanwhile = lambda: self.post(1, caller, key, 2)
-        self.post(0, caller, key, 1)
-        self.cluster.meanwhile = None
-
-    @rule(bridge=BRIDGES, number=NUMBERS)
-    def cancel(self, bridge: int, number: int) -> None:
-        if (job := self._pick(number)) and (request := self.bridges[bridge].cancel(job.job_id)):
-            self.given_up.add(request)
-
-    # What the cluster and its admins do.
-
-    @rule(reads_first=st.booleans(), nodes_are_up=st.booleans())
-    def change_mood(self, reads_first: bool, nodes_are_up: bool) -> None:
-        self.cluster.reads_first, self.cluster.nodes_are_up = reads_first, nodes_are_up
-
-    @rule(seconds=st.sampled_from([0.1, 1.5, 11.0, 40.0]))
-    def wait(self, seconds: float) -> None:
-        self.clock.sleep(seconds)
-
-    @rule(number=NUMBERS, state=st.sampled_from(["COMPLETED", "FAILED"]))
-    def end_job(self, number: int, state: str) -> None:
-        if (job := self._pick(number)) and job.state == "RUNNING":
-            self.cluster.memory.put(job.job_id, {"state": state, "end_time": int(self.clock.now_seconds)})
-
-    @rule(number=NUMBERS)
-    def forget_job(self, number: int) -> None:
-        if (job := self._pick(number)) and has_ended(job):
-            for bridge in self.bridges:  # they look twice in MinJobAge
-                bridge.look()
-            self.cluster.memory.forget(job.job_id)
-
-    @rule(number=NUMBERS)
-    def cancel_as_admin(self, number: int) -> None:
-        job = self._pick(number)
-        if job and not has_ended(job):
-            self.cluster.memory.put(job.job_id, {"state": "CANCELLED", "end_time": int(self.clock.now_seconds)})
-            self.given_up.add(self.cluster.request_of(job.job_id))
-
-    @rule(number=NUMBERS, comment=st.sampled_from(["x", "project 7: {} (checked)"]))
-    def change_comment(self, number: int, comment: str) -> None:
-        if job := self._pick(number):
-            for bridge in self.bridges:  # a bridge that has never seen the job, and has not submitted it, cannot know
-                bridge.look()
-            self.cluster.memory.put(job.job_id, {"comment": comment.format(job.comment)})
-
-    @rule(number=NUMBERS)
-    def copy_job(self, number: int) -> None:
-        if (job := self._pick(number)) and not has_ended(job):
-            copy = copied(self.cluster.memory.descriptors[job.job_id])
-            self.cluster.submit_by_hand(copy)
-
-    @rule(lost=st.integers(0, 3))
-    def crash(self, lost: int) -> None:
-        jobs = self.cluster.unsaved(lost)
-        self._note_unseen_ends(jobs)
-        self.cluster.crash(jobs)
-
-    # What bridges do.
-
-    @rule(bridge=BRIDGES)
-    def recover(self, bridge: int) -> None:
-        self.bridges[bridge].recovery.check()
-
-    @rule(bridge=BRIDGES)
-    def look(self, bridge: int) -> None:
-        self.bridges[bridge].look()
-        for job_id, comment in self._promised_by(bridge):
-            job = self._find(job_id)
-            if job is not None and self.cluster.memory.descriptors[job_id].comment == comment:
-                view = self.bridges[bridge].cache.find(job_id)
-                assert view is not None, f"the bridge does not know its job {job_id} any more"
-                assert not view.is_lost, f"the bridge lost sight of its job {job_id}"
-
-    @rule(bridge=BRIDGES)
-    def restart_bridge(self, bridge: int) -> None:
-        """Nothing is saved: from then on it knows what the cluster tells."""
-        for job in self.cluster.jobs():
-            if not own_text(job.comment):
-                self.unprovable.add(self.cluster.request_of(job.job_id))
-        self.unprovable |= {request for request in self.cluster.runs if not self._has_job(request)}
-        self.promised = {place: promise for place, promise in self.promised.items() if promise[1] != bridge}
-        self.unwatched |= self.bridges[bridge].watched_requests() - self.bridges[1 - bridge].watched_requests()
-        self.bridges[bridge] = SimulatedBridge(self.cluster)
-        for _ in range(2):
-            self.bridges[bridge].recovery.check()
-
-    # The promise.
-
-    @invariant()
-    def no_request_runs_twice(self) -> None:
-        for request, runs in self.cluster.runs.items():
-            assert runs <= 1 or request in self.unprovable, f"{request} ran {runs} times"
-
-    @invariant()
-    def no_promised_job_is_cancelled(self) -> None:
-        for (job_id, comment), (request, _) in self.promised.items():
-            job = self._find(job_id)
-            if job is not None and self.cluster.memory.descriptors[job_id].comment == comment:
-                is_asked_for = request in self.given_up or request in self.unprovable
-                assert job.state != "CANCELLED" or is_asked_for, f"job {job_id} was promised, and cancelled"
-
-    @invariant()
-    def no_foreign_job_is_cancelled(self) -> None:
-        for job_id in self.cluster.foreign_ids:
-            job = self._find(job_id)
-            assert job is None or job.state != "CANCELLED", f"job {job_id} is another program's, and was cancelled"
-
-    def teardown(self) -> None:
-        try:
-            if hasattr(self, "cluster"):
-                self._no_promise_is_forgotten()
-        finally:
-            self.stack.close()
-
-    def _no_promise_is_forgotten(self) -> None:
-        for _ in range(QUIET_ROUNDS):
-            for bridge in self.bridges:
-                bridge.recovery.check()
-            self.clock.sleep(2.0)
-        self.no_request_runs_twice()
-        self.no_promised_job_is_cancelled()
-        for request, _ in self.promised.values():
-            is_settled = self.cluster.runs[request] or request in self.given_up | self.unwatched
-            assert is_settled or self._has_job(request), f"{request} was promised and has no job"
-
-    # Helpers.
-
-    def _find(self, job_id: str) -> JobSnapshot | None:
-        return next((job for job in self.cluster.jobs() if job.job_id == job_id), None)
-
-    def _pick(self, number: int) -> JobSnapshot | None:
-        """One of the bridges' jobs."""
-        jobs = [job for job in self.cluster.jobs() if job.job_id not in self.cluster.foreign_ids]
-        return jobs[number % len(jobs)] if jobs else None
-
-    def _has_job(self, request: Request) -> bool:
-        own = (job for job in self.cluster.jobs() if job.job_id not in self.cluster.foreign_ids)
-        return any(self.cluster.request_of(job.job_id) == request for job in own)
-
-    def _promised_by(self, bridge: int) -> list[tuple[str, str]]:
-        return [place for place, (_, promiser) in self.promised.items() if promiser == bridge]
-
-    def _note_unseen_ends(self, lost: list[JobSnapshot]) -> None:
-        """What ended just before a crash, and not all bridges have seen. (Accounting tells only those that ask.)"""
-        for job in lost:
-            request = self.cluster.request_of(job.job_id)
-            is_seen = all(bridge.has_seen_end_of(request) for bridge in self.bridges)
-            if has_ended(job) and not is_seen:
-                self.unprovable.add(request)
-
-
-def play(steps: int, chosen_seed: int | None = None, **options: Any) -> None:
-    """Play so many steps."""
-    machine = Promise if chosen_seed is None else seed(chosen_seed)(Promise)
-    runs = settings(
-        max_examples=steps // STEPS_OF_A_RUN,
-        stateful_step_count=STEPS_OF_A_RUN,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        **options,
-    )
-    run_state_machine_as_test(machine, settings=runs)
-
-
-def test_exactly_one_job_a_request(request: pytest.FixtureRequest) -> None:
-    chosen_seed = int(request.config.getoption("--hypothesis-seed") or SEED)
-    print(f"--hypothesis-seed={chosen_seed}")
+def test_exactly_one_job_a_request(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> None:
+    asked_for = request.config.getoption("--hypothesis-seed")
+    chosen_seed = random.SystemRandom().randrange(2**32) if asked_for is None else int(asked_for)
+    record_property("seed", chosen_seed)
     play(STEPS, chosen_seed)
 
 
@@ -289,55 +33,75 @@ def test_found_a_look_at_the_moment_of_acceptance_hid_how_the_job_ended() -> Non
     state.teardown()
 
 
-def duplicates_by_key_alone(patch: pytest.MonkeyPatch) -> None:
-    """Rule 1: duplicates are of one request, not only of one key."""
-
-    def of_one_key(jobs: list[Job], _hashes: object) -> list[Job]:
-        waiting = [job for job in jobs if job.is_pending]
-        return waiting if any(job.state == "RUNNING" for job in jobs) else waiting[1:]
-
-    for module in (recovery, sender):
-        patch.setattr(module, "superfluous_duplicates", of_one_key)
-
-
-def a_copy_counts(patch: pytest.MonkeyPatch) -> None:
-    """Rule 1: a bridge has submitted both."""
-    patch.setattr(duplicates, "without_copies", list)
-
-
-def slow_answers_count(patch: pytest.MonkeyPatch) -> None:
-    """Rule 2: a slow answer is silence up to its end."""
-    patch.setattr(ControllerTrust.__init__, "__defaults__", (controller_trust.SETTLE_SECONDS, 1000.0))
-
-
-def no_bridge_gives_way(patch: pytest.MonkeyPatch) -> None:
-    """Rule 2: after a silence bridges agree on one job."""
-    patch.setattr(sender, "CONTESTED_SECONDS", float("-inf"))
-
-
-def ended_is_lost(patch: pytest.MonkeyPatch) -> None:
-    """Rule 3: a job that was seen to end is not lost."""
-    patch.setattr(GoneJobs, "with_key", lambda *_: ())
-
-
-def comments_alone_tell(patch: pytest.MonkeyPatch) -> None:
-    """Rule 4: jobs are followed whatever is done to their comments."""
-    patch.setattr(queue_cache, "followed_jobs", lambda *_: [])
+def test_found_an_id_that_came_again_was_promised_to_the_request_that_had_it_before() -> None:
+    state = Promise()
+    state.start(has_accounting=False)
+    state.post(bridge=0, caller="ada", key="k1", body=1)
+    state.post(bridge=0, caller="bob", key="k2", body=2)
+    state.end_job(number=1, state="COMPLETED")
+    state.look(bridge=1)
+    state.crash(lost=2)
+    stop_and_repeat(state, bridge=0, caller="ada", key="k1", seconds=1.0)
+    state.post_two_bodies_at_the_same_moment(caller="bob", key="k2")
+    state.teardown()
 
 
 @pytest.mark.parametrize(
-    "plant",
-    [
-        duplicates_by_key_alone,
-        a_copy_counts,
-        slow_answers_count,
-        no_bridge_gives_way,
-        ended_is_lost,
-        comments_alone_tell,
-    ],
+    ("has_accounting", "started_before", "started_after"),
+    [(True, [], []), (True, [], [1]), (False, [0, 1], [1])],
+    ids=["accounting", "accounting-and-a-new-bridge", "no-accounting"],
 )
-def test_a_fault_in_a_rule_is_found(plant: Callable[[pytest.MonkeyPatch], None]) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        plant(patch)
-        with pytest.raises(AssertionError):
-            play(STEPS, SEED, phases=[Phase.generate], print_blob=False)
+def test_found_a_job_that_gave_way_was_told_of_when_the_other_was_lost(
+    has_accounting: bool, started_before: list[int], started_after: list[int]
+) -> None:
+    state = Promise()
+    state.start(has_accounting=has_accounting)
+    stop_and_repeat(state, bridge=0, caller="bob", key="k1", seconds=1.0)
+    for bridge in started_before:
+        state.restart_bridge(bridge=bridge)
+    state.crash(lost=3)
+    for bridge in started_after:
+        state.restart_bridge(bridge=bridge)
+    stop_and_repeat(state, bridge=0, caller="bob", key="k1", seconds=1.0)
+    state.teardown()
+
+
+def test_found_a_job_whose_id_came_again_was_not_remembered_as_lost() -> None:
+    state = Promise()
+    state.start(has_accounting=True)
+    stop_and_repeat(state, bridge=1, caller="ada", key="k2", seconds=13.0)
+    state.look(bridge=0)
+    state.look(bridge=1)
+    state.crash(lost=3)
+    stop_and_repeat(state, bridge=1, caller="bob", key="k2", seconds=2.0, after_the_look=True)
+    state.copy_job(number=16)
+    state.crash(lost=3)
+    stop_and_repeat(state, bridge=0, caller="ada", key="k2", seconds=2.0)
+    state.teardown()
+
+
+def test_found_a_bridge_took_an_earlier_job_with_the_id_of_its_own_for_its_own() -> None:
+    state = Promise()
+    state.start(has_accounting=True)
+    stop_and_repeat(state, bridge=1, caller="ada", key="k2", seconds=13.0)
+    state.look(bridge=0)
+    state.look(bridge=1)
+    state.crash(lost=3)
+    stop_and_repeat(state, bridge=0, caller="ada", key="k2", seconds=2.0)
+    state.wait(seconds=40.0)
+    state.teardown()
+
+
+def stop_and_repeat(
+    state: Promise, *, bridge: int, caller: str, key: str, seconds: float, after_the_look: bool = False
+) -> None:
+    """One request for both bridges, which meet after the controller's stop."""
+    state.post_while_the_controller_stops(
+        bridge=bridge,
+        caller=caller,
+        key=key,
+        body=1,
+        seconds=seconds,
+        after_the_look=after_the_look,
+        repeats_late=True,
+    )

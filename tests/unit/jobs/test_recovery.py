@@ -17,6 +17,7 @@ from bridge.jobs.status.ledger import SubmissionLedger
 from bridge.jobs.status.past_jobs import PastJobs
 from bridge.jobs.status.queue_cache import QueueCache
 from bridge.jobs.status.watched_gateway import WatchedGateway
+from bridge.jobs.submission.key_history import KeyHistory
 from bridge.jobs.submission.known_jobs import KnownJobs
 from bridge.jobs.submission.recovery import JobRecovery, RecoveryPauses
 from bridge.jobs.submission.sender import JobSender
@@ -67,7 +68,7 @@ def watched() -> Iterator[Watched]:
     watched = WatchedGateway(gateway, trust)
     cache = QueueCache(watched, ledger, trust, max_waiting=8)
     sender = JobSender(watched, cache, trust, HASHES)
-    known_jobs = KnownJobs(cache, PastJobs(watched, kept_seconds=0.1))
+    known_jobs = KnownJobs(cache, PastJobs(watched, kept_seconds=0.1), KeyHistory(watched, kept_hours=0))
     recovery = JobRecovery(watched, cache, ledger, trust, known_jobs, locks, sender, HASHES, RecoveryPauses(0.02, 0.02))
     recovery.start()
     yield Watched(gateway, ledger, cache, trust, recovery)
