@@ -10,7 +10,7 @@ import click
 from sqlalchemy.exc import SQLAlchemyError
 
 from extractor import __version__, commands, logs, mqtt, parsers, store
-from extractor.errors import ExtractorError
+from extractor.errors import ExtractorError, exit_code_of
 from extractor.logs import logger
 from extractor.quality import command
 from extractor.quality.settings import Period
@@ -178,9 +178,9 @@ def _session(
     with mqtt.logging_to(broker, str(thing_uuid), formatter) if broker is not None else nullcontext():
         try:
             yield broker
-        except Exception as error:  # whatever it was: it is reported over MQTT too, and the exit status is 1
+        except Exception as error:  # whatever it was: it is reported over MQTT too
             logger.error("%s", _reason(error), exc_info=error)
-            raise click.exceptions.Exit(1) from error
+            raise click.exceptions.Exit(exit_code_of(error)) from error
 
 
 def _reason(error: Exception) -> str:

@@ -39,7 +39,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.pool import NullPool
 
 from extractor import limits
-from extractor.errors import ExtractorError
+from extractor.errors import ExtractorError, PassingError
 from extractor.uris import check_target
 
 CONNECT_TIMEOUT_SECONDS = 10
@@ -161,7 +161,8 @@ def _choose_addresses(_dialect: object, _record: object, _arguments: object, par
     except limits.DeniedError as error:
         raise ExtractorError(f"cannot connect to the datastore: {error}") from None
     except socket.gaierror as error:
-        raise ExtractorError(f"cannot connect to the datastore: {host}: {error.strerror}") from error
+        error_type = PassingError if error.errno == socket.EAI_AGAIN else ExtractorError
+        raise error_type(f"cannot connect to the datastore: {host}: {error.strerror}") from error
     parameters.update(host=",".join([host] * len(addresses)), hostaddr=",".join(addresses))
 
 

@@ -65,6 +65,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     explanation: str  # why it waits, or why it ended as it did, in one sentence
     source: str  # who says so: controller, accounting or memory
     as_of: datetime
+    array_job_id: str | None = None  # of the array that it is an element of; older bridges do not say
+    lane: str = "live"
 
     @property
     def is_lost(self) -> bool:

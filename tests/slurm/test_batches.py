@@ -135,6 +135,7 @@ def test_an_array_with_all_that_fits(bridge: Bridge, slurm: PrivateSlurm) -> Non
     for number in (0, 1, ELEMENTS_MAX - 1):
         shown = bridge.get(answer.body["jobs"][number]["href"]).body
         assert shown["thing_uuid"] == thing(number % THINGS_MAX)
+        assert (shown["array_job_id"], shown["lane"]) == (answer.body["array_job_ids"][0], "bulk")
 
 
 def test_some_elements_are_cancelled_and_no_others(bridge: Bridge) -> None:

@@ -74,7 +74,7 @@ class MemoryGateway:
         submitted.update({job.job_id: job.submit_time for job in followed})
         shown = {
             job_id: replace(job, comment=own_text(job.comment))
-            for job_id, job in self._snapshots.items()
+            for job_id, job in list(self._snapshots.items())  # another thread may submit meanwhile
             if own_text(job.comment) or submitted.get(job_id, "unknown") in (None, job.submit_time)
         }
         told, self._told = self._told, shown

@@ -16,6 +16,7 @@ from bridge.jobs.status.job_view import Job, JobView
 from bridge.jobs.status.lookup import JobPage
 from bridge.jobs.submission.batches import BatchSubmission
 from bridge.jobs.submission.submitter import Submission
+from bridge.slurm.job_ids import whole_id
 
 LOST = "is not known to Slurm any more, and how it ended was not seen"
 
@@ -138,6 +139,8 @@ def _fields(known_job: Job, is_lost: bool) -> JobFields:
         "nodes": job.nodes,
         "partition": job.partition,
         "restarts": job.restarts,
+        "array_job_id": None if known_job.index is None else whole_id(job.job_id),
+        "lane": metadata.lane or "live",
         "explanation": LOST if is_lost else explain(job),
         "href": href,
         "stdout_href": f"{href}/stdout",

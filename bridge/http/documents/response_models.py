@@ -93,6 +93,10 @@ class JobFields(TypedDict):
     nodes: Annotated[str | None, _member("Where it runs or ran", "n1")]
     partition: Annotated[str | None, _member("Its partition", "normal")]
     restarts: Annotated[int, _member("How often Slurm started it again", 0, minimum=0)]
+    array_job_id: Annotated[
+        str | None, _member("Slurm's id of the array that it is an element of; `null`: it is none", None)
+    ]
+    lane: Annotated[str, _member("`live`, or `bulk`: behind live jobs", "live")]
     explanation: Annotated[
         str, _member("Why it waits, or why it ended as it did, in one sentence", "finished normally", minLength=1)
     ]

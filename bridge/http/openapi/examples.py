@@ -91,6 +91,8 @@ JOB: JobDocument = {
     "nodes": "n1",
     "partition": "normal",
     "restarts": 0,
+    "array_job_id": None,
+    "lane": "live",
     "explanation": "finished normally",
     "href": "/jobs/17",
     "stdout_href": "/jobs/17/stdout",

@@ -16,7 +16,9 @@ from bridge.jobs.requests.kinds import JobKind, JobRequest
 
 ELEMENTS_MAX = 250  # of an array; each that starts is sent what all of them have in their environment
 THINGS_MAX = 24  # of an array; 25 bytes of its comment each
-ENVIRONMENT_MAX_BYTES = 2**19  # a quarter of what Linux gives a new process for arguments and environment together
+# Half a MiB makes starting an element twice as costly for Slurm, 75 kB nothing that can be measured. Linux would give a
+# process 2 MiB.
+ENVIRONMENT_MAX_BYTES = 2**17
 
 Lane = Literal["live", "bulk"]
 ITEM_VARIABLE = "TSM_ITEM_{index}"  # JSON: the variables of one element

@@ -90,7 +90,8 @@ class IdentityHashes:
     ) -> list[RequestIdentity]:
         """By what the arrays of a batch are known, the first of which has the client's key; `arrays` are their items.
 
-        Each has all of the batch in its digest: the key with another batch is another request.
+        Each has all of the batch in its digest, and which items it has: the key with another batch is another request,
+        and so is a batch that another release has put into other arrays.
         """
         items = (item.model_dump_json(exclude_none=True) for item in batch.items)
         content = "\n".join([batch.items[0].kind, batch.lane, *items])
@@ -98,7 +99,7 @@ class IdentityHashes:
         return [
             RequestIdentity(
                 key=self.key_of(f"{client_key}\0{number}" if number else client_key, caller),
-                digest=_hex(self._digests, caller or "", digest, str(number)),
+                digest=_hex(self._digests, caller or "", digest, str(number), ",".join(map(str, items_of_one))),
                 caller=caller,
                 client_key=client_key,
                 old_digest="",  # there were no batches

@@ -46,6 +46,7 @@ _NOT_STARTED_SIGNAL = 53
 _SLURMS_DOING = {"InactiveLimit", "JobLaunchFailure", "OutOfMemory", "SystemFailure", "TimeLimit"}
 
 _SIGNAL_EXIT_CODES = range(129, 193)  # a shell's, for a command that was ended by a signal: 128 and its number
+_TEMPORARY_FAILURE = 75  # EX_TEMPFAIL of sysexits.h; the reference extractor's for a source that does not answer
 _SHELL_EXIT_CODES = {126: "a command that cannot be executed", 127: "a command that is not found"}
 
 
@@ -99,6 +100,8 @@ def _explain_failure(job: JobSnapshot) -> str:
 def _exit_code_in_words(code: int) -> str:
     if code in _SIGNAL_EXIT_CODES:
         return f"exit code {code}, which a shell gives for {_signal_in_words(code - 128)}"
+    if code == _TEMPORARY_FAILURE:
+        return f"exit code {code}, which says that it may succeed if it runs again"
     if code in _SHELL_EXIT_CODES:
         return f"exit code {code}, which a shell gives for {_SHELL_EXIT_CODES[code]}"
     return f"exit code {code}"

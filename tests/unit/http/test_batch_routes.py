@@ -57,6 +57,7 @@ def test_each_item_gets_a_job(client: Client, gateway: MemoryGateway) -> None:
     for number, job in enumerate(answer.json["jobs"]):
         shown = client.simulate_get(job["href"]).json
         assert (shown["job_id"], shown["thing_uuid"], shown["state"]) == (job["job_id"], thing(number % 2), "PENDING")
+        assert (shown["array_job_id"], shown["lane"]) == ("1", "live")
         index = job["job_id"].partition("_")[2]
         own = json.loads(gateway.descriptors["1"].environment[f"TSM_ITEM_{index}"])
         assert own["TSM_SOURCE"] == f"https://storage.example/{number}.csv"

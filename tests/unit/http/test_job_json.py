@@ -44,6 +44,8 @@ def test_a_running_job() -> None:
         "nodes": "n1",
         "partition": "normal",
         "restarts": 1,
+        "array_job_id": None,
+        "lane": "live",
         "explanation": "is running",
         "source": "controller",
         "as_of": "2026-01-02T03:04:05.678Z",

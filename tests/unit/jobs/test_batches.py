@@ -15,6 +15,7 @@ from bridge.jobs.requests.batches import (
     ELEMENTS_MAX,
     ENVIRONMENT_MAX_BYTES,
     THINGS_MAX,
+    BatchRequest,
     array_environment,
     arrays_of,
 )
@@ -62,6 +63,16 @@ def test_every_item_is_in_one_array_and_no_array_has_too_much() -> None:
         assert len({each.thing_uuid for each in of_array}) <= THINGS_MAX
         environment = array_environment(of_array)
         assert sum(len(name) + len(value) for name, value in environment.items()) < ENVIRONMENT_MAX_BYTES + 10_000
+
+
+def test_a_batch_in_other_arrays_is_another_request() -> None:
+    batch = BatchRequest.model_construct(items=tuple(item(number) for number in range(4)), lane="live")
+    whole, (first, second) = (
+        HASHES.batch_identities(batch, arrays, "k", None) for arrays in ([[0, 1, 2, 3]], [[0, 1], [2, 3]])
+    )
+    (other_order,) = HASHES.batch_identities(batch, [[1, 0, 2, 3]], "k", None)
+    assert whole[0].key == first.key == other_order.key != second.key
+    assert len({whole[0].digest, first.digest, second.digest, other_order.digest}) == 4
 
 
 def test_items_of_one_thing_keep_their_order() -> None:

@@ -143,6 +143,11 @@ def test_why_a_job_failed(changes: dict[str, Any], explanation: str) -> None:
             "was put back into the queue and will run again",
             id="again-a-moment-ago",
         ),
+        pytest.param(
+            {"state": "FAILED", "exit_code": 75},
+            "failed with exit code 75, which says that it may succeed if it runs again: its standard error says why",
+            id="passing-fault",
+        ),
         pytest.param({"state": "NEW_STATE"}, "is in Slurm's state NEW_STATE", id="of-a-later-slurm"),
     ],
 )
