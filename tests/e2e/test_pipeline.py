@@ -140,7 +140,7 @@ def labelled_as_flagged(condition: str) -> str:
     [
         pytest.param({"parser": "NoSuchParser"}, 2, "NoSuchParser", id="unknown-parser"),
         pytest.param({"thing_uuid": "ce2b4fb6-d9de-11eb-a236-000000000000"}, 1, "000000000000", id="unknown-thing"),
-        pytest.param({"source": "http://127.0.0.1:9/file.csv?signature=canary"}, 1, "127.0.0.1", id="no-source"),
+        pytest.param({"source": "http://127.0.0.1:9/file.csv?signature=canary"}, 75, "127.0.0.1", id="no-source"),
     ],
 )
 def test_a_job_that_cannot_work_says_why(

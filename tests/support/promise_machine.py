@@ -51,7 +51,7 @@ class Promise(RuleBasedStateMachine):
     @initialize(has_accounting=st.booleans())
     def start(self, has_accounting: bool) -> None:
         self.cluster = SimulatedCluster(self.clock, has_accounting=has_accounting)
-        self.bridges = [SimulatedBridge(self.cluster) for _ in range(2)]
+        self.bridges = self.cluster.bridges = [SimulatedBridge(self.cluster) for _ in range(2)]
         for bridge in self.bridges:
             bridge.recovery.check()
             bridge.recovery.check()

@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -26,6 +26,7 @@ from bridge.jobs.status.past_jobs import PastJobs
 from bridge.jobs.status.queue_cache import QueueCache
 from bridge.jobs.status.watched_gateway import WatchedGateway
 from bridge.jobs.submission import key_history, known_jobs, pending_limit, recovery, sender, submitter
+from bridge.jobs.submission.recovery import USUAL_PAUSES
 from bridge.slurm.comments import own_text
 from bridge.slurm.errors import outcome_unknown, reading_error
 from bridge.slurm.messages import FollowedJob, JobDescriptor, JobSnapshot, QueueChange
@@ -112,6 +113,8 @@ class SimulatedCluster:
         self.meanwhile: Callable[[], None] | None = None  # what happens during the next submission, or silence
         self.waits_for_submission = False  # with that
         self.nodes_are_up = True
+        self.bridges: list[SimulatedBridge] = []
+        self._asked_meanwhile = ExitStack()  # what bridges have asked the controller since it has stopped
         self._backlog: list[Sent] = []
         self._stopped_seconds = 0.0  # in all
         self._accepted_at: dict[str, float] = {}  # by job id; the time in which it was stopped does not count
@@ -142,6 +145,7 @@ class SimulatedCluster:
     def go_on(self) -> None:
         """Do what is due by now."""
         if self.clock.now_seconds >= self.stopped_until:
+            self._asked_meanwhile.close()
             self._execute_backlog()
             self._start_jobs()
 
@@ -169,7 +173,11 @@ class SimulatedCluster:
         return True
 
     def stop(self, seconds: float) -> None:
-        """It answers nothing for so long, and saves nothing."""
+        """It answers nothing for so long, and saves nothing. A bridge with unsaved jobs asks it every two seconds."""
+        if seconds > 2 * USUAL_PAUSES.max_seconds:
+            for bridge in self.bridges:
+                if bridge.watched_requests():
+                    self._asked_meanwhile.enter_context(bridge.trust.watching())
         self.stopped_until = self.clock.now_seconds + seconds
         self._stopped_seconds += seconds
 
@@ -250,7 +258,8 @@ class SimulatedBridge:
     """What submits jobs, looks after them and tells of them, without threads and HTTP."""
 
     def __init__(self, cluster: SimulatedCluster) -> None:
-        self.ledger, trust, locks = SubmissionLedger(), ControllerTrust(), KeyLocks()
+        self.ledger, locks = SubmissionLedger(), KeyLocks()
+        self.trust = trust = ControllerTrust()
         gateway = WatchedGateway(Port(cluster), trust)
         self.cache = QueueCache(gateway, self.ledger, trust, max_waiting=1)
         history = key_history.KeyHistory(gateway, KEPT_HOURS)
