@@ -34,6 +34,7 @@ class Route:
     scope: Scope | None  # None: nothing
     status: int
     body: Any = None
+    query: str = ""
 
     @property
     def name(self) -> str:
@@ -43,9 +44,13 @@ class Route:
 ROUTES = (
     Route("POST", "/extractor/run", Scope.SUBMIT, 202, PARSE_BODY),
     Route("POST", "/qaqc/run", Scope.SUBMIT, 202, QAQC_BODY),
+    Route("POST", "/extractor/batch", Scope.SUBMIT, 202, {"items": [PARSE_BODY]}),
+    Route("POST", "/qaqc/batch", Scope.SUBMIT, 202, {"items": [QAQC_BODY]}),
     Route("GET", "/jobs", Scope.READ, 200),
     Route("HEAD", "/jobs", Scope.READ, 200),
     Route("POST", "/jobs/query", Scope.READ, 200, {"ids": ["1"]}),
+    Route("POST", "/jobs/cancel", Scope.CANCEL, 200, {"ids": ["1"]}),
+    Route("POST", "/jobs/{job_id}/retry", Scope.SUBMIT, 422, query="?the-job-is-still-needed"),
     Route("GET", "/jobs/{job_id}", Scope.READ, 200),
     Route("HEAD", "/jobs/{job_id}", Scope.READ, 200),
     Route("DELETE", "/jobs/{job_id}", Scope.CANCEL, 409),
@@ -273,7 +278,7 @@ def test_without_tokens_it_warns_and_every_client_may_call(
 
 
 def send(bridge: Bridge, route: Route, job_id: str, headers: Mapping[str, str]) -> Answer:
-    return bridge.send(route.method, route.path.format(job_id=job_id), route.body, headers)
+    return bridge.send(route.method, route.path.format(job_id=job_id) + route.query, route.body, headers)
 
 
 def count_jobs(slurm: PrivateSlurm) -> int:
