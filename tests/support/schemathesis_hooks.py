@@ -4,6 +4,7 @@ import hashlib
 import re
 from typing import Any
 
+import hypothesis
 import schemathesis
 
 from bridge.core.text import OFFERED_KEY
@@ -12,6 +13,10 @@ from bridge.jobs.requests.idempotency import KEY_HEADER
 from bridge.policy.hosts import NAME_MAX
 
 WAIT_SECONDS = 0.05  # in place of longer ones, which would take just that
+
+# schemathesis steers towards requests that are accepted. To find them hypothesis makes earlier ones smaller, which
+# takes minutes where a request has many parts; the schemas make enough of them anyway.
+hypothesis.target = lambda observation, **_: observation
 
 
 @schemathesis.hook
