@@ -14,8 +14,9 @@ from tests.support.bridge_process import ROOT, Bridge, running_bridge, service_e
 from tests.support.contract import closed
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import PARSE_BODY
+from tests.support.schemathesis_batches import BATCH_ITEMS_MAX
 
-CASES_MIN = 3000
+CASES_MIN = 2000
 EXAMPLES = "200"  # of each operation, at most; small ones run out of different requests earlier
 SEED = "20261124"
 RESPONSE_SECONDS = "20"
@@ -51,10 +52,10 @@ def test_the_service_keeps_to_its_specification(bridge: Bridge, tmp_path: Path) 
 
 
 def with_short_batches(document: dict[str, Any]) -> dict[str, Any]:
-    """The same, with batches of two items at most: to make up the addresses of more takes a second a request."""
+    """The same, with batches of `BATCH_ITEMS_MAX` items at most: to make up addresses for more takes a second each."""
     for name, schema in document["components"]["schemas"].items():
         if name.endswith("BatchRequest"):
-            schema["properties"]["items"]["maxItems"] = 2
+            schema["properties"]["items"]["maxItems"] = BATCH_ITEMS_MAX
     return document
 
 
