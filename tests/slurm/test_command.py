@@ -12,7 +12,7 @@ from bridge.auth.token_file import TokenFile
 from tests.support.bridge_process import Bridge, owned_folder, running_bridge, service_environment
 from tests.support.ports import free_port
 from tests.support.private_slurm import PrivateSlurm
-from tests.support.samples import THING
+from tests.support.samples import THING, of_each_kind
 
 # A parse job ends as the parser's name says.
 EXTRACTOR = """
@@ -43,7 +43,8 @@ def bridge(slurm: PrivateSlurm, shared_folder: Path) -> Iterator[Bridge]:
     program = shared_folder / "extractor.py"
     program.write_text(EXTRACTOR)
     tokens = owned_folder(shared_folder / "tokens") / "tokens.json"
-    more = {"BRIDGE_TOKEN_FILE": str(tokens)}
+    # Slurm ends a job that it sees with more memory than was asked for (OverMemoryKill): Python has some 20 MiB.
+    more = {"BRIDGE_TOKEN_FILE": str(tokens), **of_each_kind("memory_mib", "100")}
     for name, scopes in (("all", ("submit", "read", "cancel")), ("reader", ("read",))):
         _make_token(TokenFile(tokens), shared_folder / f"{name}.token", name, scopes)
     environment = service_environment(slurm, shared_folder, ["/usr/bin/python3", str(program)], **more)
