@@ -16,6 +16,7 @@ from bridge.jobs.requests.batches import (
     ENVIRONMENT_MAX_BYTES,
     THINGS_MAX,
     BatchRequest,
+    Lane,
     array_environment,
     arrays_of,
 )
@@ -96,11 +97,11 @@ def test_the_longest_comment_is_one_that_slurm_keeps() -> None:
 
 
 @pytest.mark.parametrize("lane", ["live", "bulk"])
-def test_the_lane_decides_where_elements_run(lane: str) -> None:
+def test_the_lane_decides_where_elements_run(lane: Lane) -> None:
     batch = {"bulk_partition": "night", "bulk_qos": "low", "bulk_nice": 7}
     factory = JobFactory.of(settings(batch=batch), HASHES)
     identity = RequestIdentity("k", "d", None, "k", "")
-    descriptor, metadata = factory.describe_array([item(1)], lane, 5, identity, "r")  # type: ignore[arg-type]
+    descriptor, metadata = factory.describe_array([item(1)], lane, 5, identity, "r")
     expected = ("night", "low", 7, "bulk") if lane == "bulk" else (None, None, 0, None)
     assert (descriptor.partition, descriptor.qos, descriptor.nice, metadata.lane) == expected
     assert (descriptor.indices, descriptor.running_max) == ((0,), 5)
