@@ -1,7 +1,7 @@
 """What a client may ask about jobs: one pydantic model a route, and the reading of a query string into it."""
 
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import falcon
 from pydantic import (
@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from bridge.core.errors import InvalidRequestError
-from bridge.core.text import RFC_3339_RULE, RFC_3339_TIME, anchored
+from bridge.core.text import CALLER_NAME, CALLER_NAME_RULE, RFC_3339_RULE, RFC_3339_TIME, anchored
 from bridge.http.documents.request_body import field_error
 from bridge.jobs.requests.fields import ThingUuid
 from bridge.jobs.requests.kinds import KIND_NAMES
@@ -40,6 +40,12 @@ def _check_state(state: str) -> str:
     if state not in STATES:
         raise ValueError(f"must be one of {', '.join(sorted(STATES))}")
     return state
+
+
+def _check_caller(name: str) -> str:
+    if not CALLER_NAME.fullmatch(name):
+        raise ValueError(CALLER_NAME_RULE)
+    return name
 
 
 def _read_time(value: Any) -> Any:
@@ -125,6 +131,9 @@ class JobListQuery(QueryModel):
     since: TimeParameter | None = Field(
         None, description="Only jobs submitted then or later (RFC 3339)", examples=["2026-01-01T00:00:00Z"]
     )
+    caller: Annotated[str, AfterValidator(_check_caller), _string(pattern=anchored(CALLER_NAME))] | None = Field(
+        None, description="Only jobs that this caller has submitted", examples=["dispatcher"]
+    )
     limit: Annotated[int, Field(ge=1, le=LIMIT_MAX), BeforeValidator(_read_count)] = Field(
         LIMIT_DEFAULT, description="How many at most", examples=[10]
     )
@@ -135,7 +144,13 @@ class JobListQuery(QueryModel):
     def filter(self) -> JobFilter:
         """Which jobs are asked for."""
         since = None if self.since is None else self.since.timestamp()
-        return JobFilter(self.kind, frozenset(self.state), self.thing_uuid, since)
+        return JobFilter(self.kind, frozenset(self.state), self.thing_uuid, since, self.caller)
+
+
+class HistoryQuery(QueryModel):
+    """`GET /history`."""
+
+    span: Literal["hour", "day"] = Field("hour", description="How far `periods` reach back", examples=["day"])
 
 
 class JobIdsQuery(QueryModel):

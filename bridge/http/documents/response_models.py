@@ -97,6 +97,9 @@ class JobFields(TypedDict):
         str | None, _member("Slurm's id of the array that it is an element of; `null`: it is none", None)
     ]
     lane: Annotated[str, _member("`live`, or `bulk`: behind live jobs", "live")]
+    caller: Annotated[
+        str | None, _member("Who has submitted it; `null` where callers need no token", "dispatcher", minLength=1)
+    ]
     explanation: Annotated[
         str, _member("Why it waits, or why it ended as it did, in one sentence", "finished normally", minLength=1)
     ]
