@@ -26,7 +26,6 @@ class StatusPageResource:
         file = self._files.get(name)
         if file is None:
             raise NotFoundError("The page has no such file.")
-        response.content_type = file.media_type
         response.set_header("Cache-Control", "no-cache")
         response.set_header("Content-Security-Policy", SECURITY_POLICY)
         response.set_header("ETag", f'W/"{file.tag}"')
@@ -35,7 +34,9 @@ class StatusPageResource:
         response.set_header("X-Content-Type-Options", "nosniff")
         if file.tag in (request.if_none_match or ()):
             response.status = falcon.HTTP_304
-        elif "gzip" in (request.get_header("Accept-Encoding") or ""):
+            return
+        response.content_type = file.media_type
+        if "gzip" in (request.get_header("Accept-Encoding") or ""):
             response.set_header("Content-Encoding", "gzip")
             response.data = file.compressed
         else:

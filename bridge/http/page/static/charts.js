@@ -23,11 +23,10 @@ export function Plot({ title, periods, series, span, until, stepSeconds, isStack
   };
   const shown = pointed ?? periods.at(-1);
   return html`<figure class="plot">
-    <figcaption><h3>${title}</h3>
+    <figcaption><div class="title"><h3>${title}</h3><span class="dim">${shown ? (pointed ? clock(shown.at) : "now") : ""}</span></div>
       <ul class="legend" aria-label=${shown ? `at ${clock(shown.at)}` : "legend"}>
         ${series.map(({ name, label, of }) => html`<li><span class="key ${name}" aria-hidden="true"></span>${label}${" "}
           <b>${shown ? sayValue(of(shown), say) : "–"}</b></li>`)}
-        <li class="dim">${shown ? (pointed ? clock(shown.at) : "now") : ""}</li>
       </ul>
     </figcaption>
     <div class="drawing" onPointerMove=${point} onPointerLeave=${() => setPointed(null)}>
@@ -65,13 +64,13 @@ function bars(periods, values, series, { x, y, step }) {
 function lines(periods, values, series, { x, y, step }) {
   return series.map(({ name }, which) => {
     let path = "";
-    let last = null;
+    let end = null;
     periods.forEach((period, index) => {
       const value = values[index][which];
       if (value === null) return;
-      const middle = x(period.at) + step / 2;
-      path += `${last !== null && middle - last < step * 1.5 ? "L" : "M"}${middle.toFixed(1)} ${y(value).toFixed(1)}h0`;
-      last = middle;
+      const begin = x(period.at);
+      path += `${end !== null && begin - end < 1 ? "L" : "M"}${begin.toFixed(1)} ${y(value).toFixed(1)}h${step.toFixed(1)}`;
+      end = begin + step;
     });
     return html`<path class="line ${name}" d=${path} />`;
   });

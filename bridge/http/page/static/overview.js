@@ -44,7 +44,9 @@ const Figure = ({ group, label, value, more, isLoud }) =>
     <span class="label">${label}</span> <span class="value">${number(value)}</span> <span class="more">${more}</span></a></li>`;
 
 function Plots({ history, span }) {
-  const common = { periods: history.periods, span, stepSeconds: history.step_seconds, until: new Date(history.as_of).getTime() };
+  const step = history.step_seconds * 1000;
+  const until = Math.ceil(new Date(history.as_of) / step) * step; // the end of the present period
+  const common = { periods: history.periods, span, stepSeconds: history.step_seconds, until };
   return html`<div class="plots">
     <${Plot} ...${common} title="In the queue" isStacked series=${[
       { name: "running", label: "Running", of: (period) => period.running },

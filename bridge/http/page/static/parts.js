@@ -14,7 +14,7 @@ export function Ago({ at }) {
   const present = useNow();
   if (!at) return "–";
   const age = (present - new Date(at)) / 1000;
-  return html`<time datetime=${at} title=${moment(at)}>${age < 1 ? "now" : `${duration(age)} ago`}</time>`;
+  return html`<time datetime=${at} title=${moment(at)}>${age < 1 ? "now" : `${duration(Math.floor(age))} ago`}</time>`;
 }
 
 // How long it has been, counting.
