@@ -286,7 +286,8 @@ def test_without_tokens_it_warns_and_every_client_may_call(
 
 
 def send(bridge: Bridge, route: Route, job_id: str, headers: Mapping[str, str]) -> Answer:
-    return bridge.send(route.method, route.path.format(job_id=job_id, name="main.js") + route.query, route.body, headers)
+    path = route.path.format(job_id=job_id, name="main.js")
+    return bridge.send(route.method, path + route.query, route.body, headers)
 
 
 def count_jobs(slurm: PrivateSlurm) -> int:
