@@ -47,6 +47,11 @@ class Submission:
     request_id: str
     is_replay: bool
 
+    @property
+    def log_fields(self) -> dict[str, object]:
+        """What the log of the request says of it."""
+        return {"kind": self.kind, "thing_uuid": self.thing_uuid, "job_id": self.job_id}
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
