@@ -11,6 +11,8 @@ from bridge.core.concurrency_limit import CallerShares, ConcurrencyLimit
 from bridge.core.deadline import Deadline
 from bridge.core.errors import BridgeError
 from bridge.core.key_locks import KeyLocks
+from bridge.jobs.failures.failures import Failures
+from bridge.jobs.failures.reruns import FailureRerunner
 from bridge.jobs.output.files import JobOutputs
 from bridge.jobs.output.masking import Masker
 from bridge.jobs.requests.factory import JobFactory
@@ -81,6 +83,8 @@ class Services:
     lookup: JobLookup
     canceller: JobCanceller
     retrier: JobRetrier
+    failures: Failures
+    rerunner: FailureRerunner
     outputs: JobOutputs
     request_rules: RequestRules
     metrics: Metrics
@@ -115,6 +119,7 @@ class Services:
         known_jobs = KnownJobs(cache, past_jobs, key_history)
         recovery = JobRecovery(gateway, cache, ledger, trust, known_jobs, key_locks, sender, hashes)
         lookup = JobLookup(cache, past_jobs)
+        failures = Failures(cache, lookup)
         metrics.add_state(BridgeState(metrics.tally, cache, recovery, gateway))
         factory = JobFactory.of(settings, hashes)
         pending_limit = PendingLimit(cache, ledger, settings.max_pending_jobs)
@@ -146,6 +151,8 @@ class Services:
             lookup=lookup,
             canceller=JobCanceller(gateway, lookup, ledger),
             retrier=JobRetrier(gateway, lookup),
+            failures=failures,
+            rerunner=FailureRerunner(gateway, cache, failures),
             outputs=JobOutputs(settings.output_folder, _masker(settings)),
             request_rules=_request_rules(settings),
             metrics=metrics,

@@ -41,7 +41,7 @@ class JobResource:
             else:
                 view = waited
         response.set_header("ETag", f'W/"{entity_tag(view)}"')
-        _say_how_recent(response, self._lookup)
+        say_how_recent(response, self._lookup)
         if request.if_none_match and _may_be_up_to_date(request, view):
             response.status = falcon.HTTP_304
         else:
@@ -93,7 +93,7 @@ class JobListResource:
         page = self._lookup.page(query.filter(), query.cursor, query.limit, request.context.deadline)
         tag = page_tag(page)
         response.set_header("ETag", f'W/"{tag}"')
-        _say_how_recent(response, self._lookup)
+        say_how_recent(response, self._lookup)
         if request.if_none_match and _is_among(tag, request.if_none_match):
             response.status = falcon.HTTP_304
         else:
@@ -113,7 +113,7 @@ class JobQueryResource:
         refuse_query(request)
         ids = read_request(JobIdsQuery, read_json_body(request)).ids
         found = self._lookup.find_all(ids, request.context.deadline)
-        _say_how_recent(response, self._lookup)
+        say_how_recent(response, self._lookup)
         response.data = query_document(
             [(job_id, found[job_id]) for job_id in ids], request.path, request.context.request_id
         )
@@ -147,7 +147,8 @@ def _is_among(tag: str, tags: Sequence[str]) -> bool:
     return tag in tags or "*" in tags
 
 
-def _say_how_recent(response: falcon.Response, lookup: JobLookup) -> None:
+def say_how_recent(response: falcon.Response, lookup: JobLookup) -> None:
+    """Headers for an answer from memory: it may be old."""
     response.set_header("Cache-Control", "no-store")
     if not lookup.is_current:
         response.set_header("Warning", '110 - "the Slurm controller does not answer; this is its last word"')
