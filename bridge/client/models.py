@@ -14,6 +14,12 @@ Kind = Literal["parse", "qaqc"]
 Lane = Literal["live", "bulk"]
 
 
+class JobReference(msgspec.Struct, frozen=True, kw_only=True):
+    """Another job."""
+
+    job_id: str
+
+
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """A job that was submitted, now or by an earlier request with the same key."""
 
@@ -22,6 +28,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     thing_uuid: UUID
     state: str
     request_id: str
+    qaqc: JobReference | None = None  # the quality-control job that follows it
 
 
 class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +36,7 @@ class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
 
     index: int  # the item's place in the batch
     job_id: str
+    qaqc: JobReference | None = None  # the quality-control job that follows it
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +75,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     as_of: datetime
     array_job_id: str | None = None  # of the array that it is an element of; older bridges do not say
     lane: str = "live"
+    after_job_id: str | None = None  # the job that has to succeed before this one runs
 
     @property
     def is_lost(self) -> bool:

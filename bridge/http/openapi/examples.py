@@ -56,6 +56,7 @@ SUBMISSION: SubmissionDocument = {
     "code": 0,
     "err": "",
     "out": "Submitted batch job 17",
+    "qaqc": {"job_id": "18", "href": "/jobs/18"},
 }
 
 BATCH: BatchDocument = {
@@ -93,6 +94,7 @@ JOB: JobDocument = {
     "restarts": 0,
     "array_job_id": None,
     "lane": "live",
+    "after_job_id": None,
     "explanation": "finished normally",
     "href": "/jobs/17",
     "stdout_href": "/jobs/17/stdout",
