@@ -14,13 +14,15 @@ from bridge.core.errors import (
     UnsupportedMediaTypeError,
 )
 from bridge.core.scopes import Scope
+from bridge.http.documents.job_json import batch_document, submission_document
 from bridge.http.documents.response_models import BatchDocument, SpecificationDocument, SubmissionDocument
 from bridge.http.openapi import examples
 from bridge.http.openapi.operation import JSON, Answer, Errors, Operation, Route
-from bridge.http.resources.batches import BatchResource
 from bridge.http.resources.submissions import SubmissionResource
-from bridge.jobs.requests.batches import batch_model
-from bridge.jobs.requests.kinds import JOB_KINDS, JobKind
+from bridge.jobs.requests.batches import BatchRequest, batch_model
+from bridge.jobs.requests.kinds import JOB_KINDS, JobKind, JobRequest
+from bridge.jobs.submission.attempts import Submission
+from bridge.jobs.submission.batches import BatchSubmission
 from bridge.services import Services
 
 
@@ -68,9 +70,11 @@ _BATCH = (
 
 
 def _submission_route(kind: JobKind) -> Route:
-    def make(parts: ResourceParts) -> SubmissionResource:
+    def make(parts: ResourceParts) -> SubmissionResource[JobRequest, Submission]:
         services = parts.services
-        return SubmissionResource(kind.request, services.request_rules, services.submitter, services.slurm_limit)
+        return SubmissionResource(
+            kind.request, services.request_rules, services.submitter, submission_document, services.slurm_limit
+        )
 
     return Route(
         kind.path,
@@ -94,9 +98,9 @@ def _submission_route(kind: JobKind) -> Route:
 def _batch_route(kind: JobKind) -> Route:
     model = batch_model(kind)
 
-    def make(parts: ResourceParts) -> BatchResource:
+    def make(parts: ResourceParts) -> SubmissionResource[BatchRequest, BatchSubmission]:
         services = parts.services
-        return BatchResource(model, services.request_rules, services.batches, services.slurm_limit)
+        return SubmissionResource(model, services.request_rules, services.batches, batch_document, services.slurm_limit)
 
     return Route(
         kind.batch_path,

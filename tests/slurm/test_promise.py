@@ -39,9 +39,7 @@ CLIENTS = 16
 PAUSE_SECONDS = 0.6  # of a client between two requests, so that the troubles fall into the middle of them
 LONG_PAUSE_SECONDS = 2.0
 GIVES_UP_SECONDS = (3.0, 14.0)  # a client does, after a time between these, and goes on at the other bridge
-# libslurm repeats what is beyond it by itself, seconds later. A client that has gone to another bridge meanwhile may
-# find its job there cancelled for the first one's (docs/maintainers.md). So there is room for what the bridges ask.
-RPC_LIMIT = "rl_enable,rl_bucket_size=60,rl_refill_rate=40"
+RPC_LIMIT = "rl_enable,rl_bucket_size=20,rl_refill_rate=10"  # less than the bridges would ask
 PLUGIN = """
 function slurm_job_submit(job, partitions, uid)
     job.comment = "project 7: " .. (job.comment or "") .. " (checked)"

@@ -9,11 +9,18 @@ from typing import Any
 
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from bridge.core.errors import IdempotencyMismatchError
 from bridge.slurm.comments import own_text
-from bridge.slurm.messages import JobSnapshot
+from bridge.slurm.messages import JobSnapshot, RpcLimit
 from tests.support.simulated_cluster import (
     Request,
     SimulatedBridge,
@@ -33,6 +40,7 @@ CALLERS = st.sampled_from(["ada", "bob"])
 KEYS = st.sampled_from(["k1", "k2"])
 BODIES = st.sampled_from([1, 2])
 NUMBERS = st.integers(0, 20)
+LIMIT = RpcLimit(bucket_size=30, per_second=2.0)
 
 
 class Promise(RuleBasedStateMachine):
@@ -48,9 +56,9 @@ class Promise(RuleBasedStateMachine):
         self.unwatched: set[Request] = set()  # whose bridge was started again before the controller had saved the job
         self.unprovable: set[Request] = set()  # whose job ran and ended where no bridge could see it any more
 
-    @initialize(has_accounting=st.booleans())
-    def start(self, has_accounting: bool) -> None:
-        self.cluster = SimulatedCluster(self.clock, has_accounting=has_accounting)
+    @initialize(has_accounting=st.booleans(), rpc_limit=st.sampled_from([None, LIMIT]))
+    def start(self, has_accounting: bool, rpc_limit: RpcLimit | None = None) -> None:
+        self.cluster = SimulatedCluster(self.clock, has_accounting=has_accounting, rpc_limit=rpc_limit)
         self.bridges = self.cluster.bridges = [SimulatedBridge(self.cluster) for _ in range(2)]
         for bridge in self.bridges:
             bridge.recovery.check()
@@ -102,6 +110,17 @@ class Promise(RuleBasedStateMachine):
         self.cluster.meanwhile = repeat
         self.post(bridge, caller, key, body)
         self.cluster.meanwhile, self.cluster.stop_at_submission = None, 0.0
+
+    @precondition(lambda self: self.cluster.rpc_limit)
+    @rule(bridge=BRIDGES, caller=CALLERS, key=KEYS, body=BODIES, seconds=st.sampled_from([0.5, 1.0, 4.0, 9.0, 15.0]))
+    def post_while_submissions_are_held_back(
+        self, bridge: int, caller: str, key: str, body: int, seconds: float
+    ) -> None:
+        """libslurm repeats what is beyond the limit. The client gives up meanwhile and goes to the other bridge."""
+        self.cluster.hold_back_submission = seconds
+        self.cluster.meanwhile = lambda: self.post(1 - bridge, caller, key, body)
+        self.post(bridge, caller, key, body)
+        self.cluster.meanwhile, self.cluster.hold_back_submission = None, 0.0
 
     @rule(caller=CALLERS, key=KEYS)
     def post_two_bodies_at_the_same_moment(self, caller: str, key: str) -> None:

@@ -39,7 +39,7 @@ from bridge.jobs.submission import (
 from bridge.jobs.submission.recovery import USUAL_PAUSES
 from bridge.slurm.comments import own_text
 from bridge.slurm.errors import outcome_unknown, reading_error
-from bridge.slurm.messages import FollowedJob, JobDescriptor, JobSnapshot, QueueChange
+from bridge.slurm.messages import ControllerFacts, FollowedJob, JobDescriptor, JobSnapshot, QueueChange, RpcLimit
 from bridge.slurm.observed_gateway import ObservedGateway
 from bridge.slurm.states import FINISHED_STATES
 from tests.support import memory_gateway
@@ -112,14 +112,16 @@ class Sent:
 class SimulatedCluster:
     """A controller that stops, crashes and forgets, and what ran on its nodes."""
 
-    def __init__(self, clock: VirtualTime, *, has_accounting: bool) -> None:
+    def __init__(self, clock: VirtualTime, *, has_accounting: bool, rpc_limit: RpcLimit | None = None) -> None:
         self.clock = clock
+        self.rpc_limit = rpc_limit
         self.memory = MemoryGateway(has_accounting=has_accounting)
         self.runs: Counter[Request] = Counter()
         self.foreign_ids: set[str] = set()
         self.stopped_until = 0.0
         self.reads_first = False  # of what piled up while it was stopped
         self.stop_at_submission = 0.0  # for so long; 0: not
+        self.hold_back_submission = 0.0  # so long libslurm repeats the next one, which is beyond the limit
         self.meanwhile: Callable[[], None] | None = None  # what happens during the next submission, or silence
         self.waits_for_submission = False  # with that
         self.nodes_are_up = True
@@ -181,6 +183,17 @@ class SimulatedCluster:
         if sent is not None or left_seconds <= 0 or not self.reads_first:
             self.go_on()
         return True
+
+    def hold_back(self, deadline: Deadline) -> bool:
+        """Wait as libslurm does while the controller takes no more requests. False where the call is given up."""
+        seconds, self.hold_back_submission = self.hold_back_submission, 0.0
+        meanwhile, self.meanwhile = self.meanwhile, None
+        until_seconds = self.clock.now_seconds + seconds
+        self.clock.sleep(seconds / 2)
+        if meanwhile:
+            meanwhile()
+        self.clock.sleep(min(until_seconds - self.clock.now_seconds, deadline.remaining_seconds))
+        return deadline.remaining_seconds > 0
 
     def stop(self, seconds: float) -> None:
         """It answers nothing for so long, and saves nothing. A bridge with unsaved jobs asks it every two seconds."""
@@ -255,8 +268,14 @@ class Port(ObservedGateway):
             self._cluster.memory.tell_all_again()
             return self._cluster.memory.queue(deadline, tuple[FollowedJob, ...](followed))
 
+    def controller(self, deadline: Deadline) -> ControllerFacts:
+        """See `Gateway`."""
+        return replace(super().controller(deadline), rpc_limit=self._cluster.rpc_limit)
+
     def submit(self, descriptor: JobDescriptor, deadline: Deadline) -> str:
         """See `Gateway`."""
+        if self._cluster.hold_back_submission and not self._cluster.hold_back(deadline):
+            raise outcome_unknown("Slurm did not answer in time")
         sent = Sent(descriptor)
         if not self._cluster.call(deadline, sent):
             raise outcome_unknown("Slurm did not answer in time")

@@ -39,6 +39,9 @@ class ControllerTrust:
         self._answering_since_seconds: float | None = None
         self._disturbed_at_seconds = float("-inf")
         self._booted_at: int | None = None
+        # The controller limits requests (rl_enable): libslurm holds back what is beyond the limit, and sends it seconds
+        # later, while other requests are answered quickly.
+        self.limits_requests = False
 
     @property
     def answering_since_seconds(self) -> float | None:

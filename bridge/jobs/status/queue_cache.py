@@ -163,6 +163,7 @@ class QueueCache:
 
     def note_controller(self, facts: ControllerFacts) -> None:
         """The controller says what it is: its MinJobAge bounds the time from one look to the next."""
+        self._trust.limits_requests = facts.rpc_limit is not None
         with self._changed:
             self._facts_at_seconds = time.monotonic()
             self._min_job_age_seconds = facts.min_job_age_seconds

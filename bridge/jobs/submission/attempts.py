@@ -48,6 +48,12 @@ class Submission:
         """See `JobMetadata`."""
         return self.metadata.thing_uuid
 
+    @property
+    def log_fields(self) -> dict[str, object]:
+        """What the log of the request says of it."""
+        follow_up = {} if self.follow_up_id is None else {"follow_up_id": self.follow_up_id}
+        return {"kind": self.kind, "thing_uuid": self.thing_uuid, "job_id": self.job_id, **follow_up}
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:

@@ -49,6 +49,11 @@ class BatchSubmission:
         """The ids of the arrays that the jobs are elements of."""
         return list(dict.fromkeys(map(whole_id, self.job_ids)))
 
+    @property
+    def log_fields(self) -> dict[str, object]:
+        """What the log of the request says of it."""
+        return {"kind": self.kind, "jobs": len(self.job_ids), "array_job_ids": self.array_ids}
+
 
 class BatchSubmitter:
     """Submits a job for each item of a batch, once. Safe to use from many threads."""

@@ -78,9 +78,10 @@ class KeyHistory:
             self.read()
         except BridgeError as error:
             log.warning("the keys of jobs that ended earlier are not known yet", extra={"detail": str(error)})
-            return False
         except Exception:  # whatever it was: no request is to wait for it
             log.exception("bug")
+        else:
+            return True
         finally:
             self._has_told.set()
-        return True
+        return False

@@ -4,7 +4,8 @@ A controller that was silent leaves several bridges with the same request: a cli
 next, or a lost job is submitted again by its bridge and by its client at another. All of them look at the queue as soon
 as it can be trusted, find nothing, and submit. So for a while after a silence a job is submitted to begin later. Then
 the bridge looks once more: the queue shows every job that got its id earlier. The one with the lowest id stays. Each
-other bridge takes its own back before it could start, and before it has answered.
+other bridge takes its own back before it could start, and before it has answered. Where the controller limits requests
+it is so at any time: a submission may come to it after that of the bridge to which the client has gone meanwhile.
 """
 
 import logging
@@ -67,7 +68,7 @@ class JobSender:
 
     @property
     def _is_contested(self) -> bool:
-        return self._trust.was_disturbed_within(CONTESTED_SECONDS)
+        return self._trust.limits_requests or self._trust.was_disturbed_within(CONTESTED_SECONDS)
 
     def _other_that_stays(
         self, job_id: str, metadata: JobMetadata, deadline: Deadline, indices: Sequence[int] | None

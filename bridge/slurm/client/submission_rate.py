@@ -13,7 +13,7 @@ from bridge.core.deadline import Deadline
 from bridge.core.errors import OverloadedError
 from bridge.slurm.messages import RpcLimit
 
-SHARE = 0.5  # of the limit is for submissions; the rest for looks at the queue and questions
+SHARE = 1 / 3  # of the limit is for submissions: one with a key costs a look at the queue and a release beside
 BACKED_OFF_SECONDS = 1.0  # a submission that takes so long was told to back off: others use the limit as well
 
 
@@ -32,7 +32,7 @@ class SubmissionRate:
         """The controller says how many requests it takes."""
         with self._lock:
             if limit is not None and self._limit is None:
-                self._tokens, self._filled_at_seconds = SHARE * limit.bucket_size, self._now_seconds()
+                self._tokens, self._filled_at_seconds = _most_tokens(limit), self._now_seconds()
             self._limit = limit
 
     @contextmanager
@@ -71,8 +71,12 @@ class SubmissionRate:
         now_seconds = self._now_seconds()
         if self._limit is not None:
             gained = SHARE * self._limit.per_second * (now_seconds - self._filled_at_seconds)
-            self._tokens = min(max(1.0, SHARE * self._limit.bucket_size), self._tokens + gained)
+            self._tokens = min(_most_tokens(self._limit), self._tokens + gained)
         self._filled_at_seconds = now_seconds
+
+
+def _most_tokens(limit: RpcLimit) -> float:
+    return max(1.0, SHARE * limit.bucket_size)
 
 
 def _too_many() -> OverloadedError:

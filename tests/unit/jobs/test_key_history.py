@@ -8,6 +8,7 @@ import pytest
 from bridge.core.deadline import Deadline
 from bridge.jobs.submission import key_history
 from bridge.jobs.submission.key_history import KeyHistory
+from bridge.slurm.messages import JobSnapshot
 from tests.support.memory_gateway import MemoryGateway
 from tests.support.samples import OUTPUT_FOLDER, bridge_metadata, descriptor
 from tests.support.waiting import wait_until
@@ -72,3 +73,23 @@ def test_accounting_that_is_away_is_asked_again(
         finally:
             history.close()
     assert "the keys of jobs that ended earlier are not known yet" in caplog.messages
+
+
+def test_accounting_is_asked_again_after_an_unexpected_error(
+    gateway: MemoryGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_history, "RETRY_SECONDS", 0.02)
+    past, errors = gateway.past, [KeyError("unexpected")]
+
+    def past_after_an_error(since: int, until: int, deadline: Deadline) -> tuple[JobSnapshot, ...]:
+        if errors:
+            raise errors.pop()
+        return past(since, until, deadline)
+
+    monkeypatch.setattr(gateway, "past", past_after_an_error)
+    history = KeyHistory(gateway, kept_hours=24)
+    history.start()
+    try:
+        wait_until(lambda: known(history) == ["recent"], "the keys are read after all")
+    finally:
+        history.close()

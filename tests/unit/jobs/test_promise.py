@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.promise_machine import Promise, play
+from tests.support.promise_machine import LIMIT, Promise, play
 
 STEPS = 10_000
 
@@ -88,6 +88,18 @@ def test_found_a_bridge_took_an_earlier_job_with_the_id_of_its_own_for_its_own()
     state.look(bridge=1)
     state.crash(lost=3)
     stop_and_repeat(state, bridge=0, caller="ada", key="k2", seconds=2.0)
+    state.wait(seconds=40.0)
+    state.teardown()
+
+
+@pytest.mark.parametrize("nodes_are_up", [True, False])
+def test_found_a_submission_beyond_the_limit_of_requests_came_after_the_repeated_one(nodes_are_up: bool) -> None:
+    state = Promise()
+    state.start(has_accounting=False, rpc_limit=LIMIT)
+    state.change_mood(reads_first=False, nodes_are_up=nodes_are_up)
+    state.wait(seconds=40.0)
+    state.post_while_submissions_are_held_back(bridge=0, caller="ada", key="k1", body=1, seconds=4.0)
+    state.change_mood(reads_first=False, nodes_are_up=True)
     state.wait(seconds=40.0)
     state.teardown()
 

@@ -76,6 +76,11 @@ def no_bridge_gives_way(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(sender, "CONTESTED_SECONDS", float("-inf"))
 
 
+def a_limit_is_unknown(patch: pytest.MonkeyPatch) -> None:
+    """Rule 2: libslurm may hold a submission back where the controller limits requests."""
+    patch.setattr(ControllerTrust, "limits_requests", property(lambda _: False, lambda *_: None), raising=False)
+
+
 def ended_is_lost(patch: pytest.MonkeyPatch) -> None:
     """Rule 3: a job that was seen to end is not lost."""
     patch.setattr(GoneJobs, "with_key", lambda *_: ())
@@ -96,6 +101,7 @@ def comments_alone_tell(patch: pytest.MonkeyPatch) -> None:
         (a_copy_counts, "(was promised|is another program's), and (was )?cancelled"),
         (slow_answers_count, "ran 2 times"),
         (no_bridge_gives_way, "ran 2 times"),
+        (a_limit_is_unknown, "ran 2 times|was promised, and cancelled"),
         (ended_is_lost, "ran 2 times"),
         (comments_alone_tell, "ran 2 times|the bridge (does not know|lost sight of) its job"),
     ],

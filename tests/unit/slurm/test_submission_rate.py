@@ -35,15 +35,15 @@ def test_without_a_limit_all_pass(clock: Clock) -> None:
     assert passed(rate, 1000) == 1000
 
 
-def test_half_of_the_limit_is_for_submissions(clock: Clock) -> None:
+def test_a_third_of_the_limit_is_for_submissions(clock: Clock) -> None:
     rate = SubmissionRate(clock)
     rate.learn(USUAL)
-    assert passed(rate, 1000) == 15
-    clock.now_seconds += 4
+    assert passed(rate, 1000) == 10
+    clock.now_seconds += 6
     assert passed(rate, 1000) == 4
     clock.now_seconds += 3600
     rate.learn(USUAL)
-    assert passed(rate, 1000) == 15
+    assert passed(rate, 1000) == 10
 
 
 def test_a_submission_that_was_told_to_back_off_stops_others(clock: Clock) -> None:
@@ -53,7 +53,7 @@ def test_a_submission_that_was_told_to_back_off_stops_others(clock: Clock) -> No
         with rate.admitted(soon()):
             clock.now_seconds += took_seconds
     assert passed(rate, 1) == 0
-    clock.now_seconds += 2
+    clock.now_seconds += 3
     assert passed(rate, 9) == 2
 
 
