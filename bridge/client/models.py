@@ -20,7 +20,7 @@ class JobReference(msgspec.Struct, frozen=True, kw_only=True):
     job_id: str
 
 
-class Submission(msgspec.Struct, frozen=True, kw_only=True):
+class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A job that was submitted, now or by an earlier request with the same key."""
 
     job_id: str
@@ -31,7 +31,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     qaqc: JobReference | None = None  # the quality-control job that follows it
 
 
-class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
+class BatchJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The job of one item of a batch."""
 
     index: int  # the item's place in the batch
