@@ -11,6 +11,8 @@ from bridge.core.concurrency_limit import CallerShares, ConcurrencyLimit
 from bridge.core.deadline import Deadline
 from bridge.core.errors import BridgeError
 from bridge.core.key_locks import KeyLocks
+from bridge.jobs.failures.failures import Failures
+from bridge.jobs.failures.reruns import FailureRerunner
 from bridge.jobs.output.files import JobOutputs
 from bridge.jobs.output.masking import Masker
 from bridge.jobs.requests.factory import JobFactory
@@ -84,6 +86,8 @@ class Services:
     lookup: JobLookup
     canceller: JobCanceller
     retrier: JobRetrier
+    failures: Failures
+    rerunner: FailureRerunner
     outputs: JobOutputs
     request_rules: RequestRules
     metrics: Metrics
@@ -121,6 +125,7 @@ class Services:
         recovery = JobRecovery(gateway, cache, ledger, trust, known_jobs, key_locks, sender, hashes, chain_recovery)
         held_jobs.on_new = recovery.wake
         lookup = JobLookup(cache, past_jobs)
+        failures = Failures(cache, lookup)
         metrics.add_state(BridgeState(metrics.tally, cache, recovery, gateway))
         factory = JobFactory.of(settings, hashes)
         pending_limit = PendingLimit(cache, ledger, settings.max_pending_jobs)
@@ -141,6 +146,8 @@ class Services:
             lookup=lookup,
             canceller=JobCanceller(gateway, lookup, ledger),
             retrier=JobRetrier(gateway, lookup),
+            failures=failures,
+            rerunner=FailureRerunner(gateway, cache, failures),
             outputs=JobOutputs(settings.output_folder, _masker(settings)),
             request_rules=_request_rules(settings),
             metrics=metrics,

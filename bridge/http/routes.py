@@ -27,6 +27,7 @@ from bridge.http.documents.response_models import (
     ReadyDocument,
     SpecificationDocument,
 )
+from bridge.http.failure_routes import FAILURE_ROUTES
 from bridge.http.openapi import examples
 from bridge.http.openapi.operation import HTML, JSON, TEXT, Answer, Errors, Operation, Route
 from bridge.http.openapi.page import SpecificationPage
@@ -218,6 +219,7 @@ ROUTES = (
             ),
         ),
     ),
+    *FAILURE_ROUTES,
     _output_route("standard output", "out"),
     _output_route("standard error", "err"),
     Route(

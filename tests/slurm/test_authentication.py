@@ -51,6 +51,11 @@ ROUTES = (
     Route("POST", "/jobs/query", Scope.READ, 200, {"ids": ["1"]}),
     Route("POST", "/jobs/cancel", Scope.CANCEL, 200, {"ids": ["1"]}),
     Route("POST", "/jobs/{job_id}/retry", Scope.SUBMIT, 422, query="?the-job-is-still-needed"),
+    Route("GET", "/failures", Scope.READ, 200),
+    Route("HEAD", "/failures", Scope.READ, 200),
+    Route(
+        "POST", "/failures/retry", Scope.SUBMIT, 202, {"filter": {"cause": "other", "until": "2026-01-01T00:00:00Z"}}
+    ),
     Route("GET", "/jobs/{job_id}", Scope.READ, 200),
     Route("HEAD", "/jobs/{job_id}", Scope.READ, 200),
     Route("DELETE", "/jobs/{job_id}", Scope.CANCEL, 409),

@@ -1,7 +1,6 @@
 """`tsm-bridge submit parse | qaqc | batch`: submit jobs, and wait for the end of one if that is wanted."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
@@ -39,17 +38,9 @@ _key = click.option("--key", metavar="KEY", help="Idempotency key: used again wi
 _wait = click.option("--wait", "is_waiting", is_flag=True, help="Show the job's life, and exit with its result.")
 
 
-def _moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
-    try:
-        moment = None if text is None else datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter("must be a time like 2026-01-31T00:00:00Z") from None
-    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 def _date(name: str, meaning: str) -> Command:
     """An option that takes a time; one without a zone is in UTC."""
-    return click.option(name, f"{name[2:]}_date", metavar="TIME", callback=_moment, help=meaning)
+    return click.option(name, f"{name[2:]}_date", metavar="TIME", callback=bridge_command.read_moment, help=meaning)
 
 
 @click.group

@@ -220,6 +220,8 @@ def _schemas(routes: Sequence[Route], rules: RequestRules, *, is_guarded: bool) 
     errors: set[type[BridgeError]] = set(ELSEWHERE)
     for operation in (operation for route in routes for operation in route.operations):
         if operation.body is not None:
+            for name, schema in schema_of(operation.body, "validation")[1].items():
+                schemas.setdefault(name, schema)
             schemas[operation.body.__name__] = request_schema(operation.body, rules)
         for answer in operation.answers:
             if answer.document is not None:

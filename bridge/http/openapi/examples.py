@@ -32,6 +32,8 @@ from bridge.http.documents.problems import problem_document
 from bridge.http.documents.response_models import (
     BatchDocument,
     CancellationsDocument,
+    FailuresDocument,
+    FailuresRetryDocument,
     HealthDocument,
     JobDocument,
     JobListDocument,
@@ -112,6 +114,16 @@ RUNNING_JOB: JobDocument = {
     "end_time": None,
     "run_seconds": None,
     "explanation": "is running",
+}
+
+FAILED_JOB: JobDocument = {
+    **JOB,
+    "state": "FAILED",
+    "state_reason": "NonZeroExitCode",
+    "succeeded": False,
+    "exit_code": 75,
+    "explanation": "failed with exit code 75, which says that it may succeed if it runs again: its standard error says "
+    "why",
 }
 
 RETRIED_JOB: JobDocument = {
@@ -208,6 +220,42 @@ CANCELLED: CancellationsDocument = {
         {"job_id": "99", "status": 404, "problem": problem_example(NotFoundError, "/jobs/cancel")},
     ]
 }
+
+FAILURES: FailuresDocument = {
+    "groups": [
+        {
+            "kind": "parse",
+            "cause": "exit_code_75",
+            "count": 1,
+            "runnable": 1,
+            "first_end_time": "2026-11-24T00:59:03Z",
+            "last_end_time": "2026-11-24T00:59:03Z",
+            "nodes": [{"node": "n1", "count": 1}],
+            "things": [{"thing_uuid": THING, "count": 1}],
+            "things_count": 1,
+            "example": FAILED_JOB,
+            "filter": {"cause": "exit_code_75", "kind": "parse", "until": "2026-11-24T00:59:07.113Z"},
+        }
+    ],
+    "count": 1,
+    "complete_since": "2026-11-23T09:00:00Z",
+    "as_of": "2026-11-24T00:59:07.113Z",
+}
+
+RERUN: FailuresRetryDocument = {
+    "dry_run": False,
+    "count": 1,
+    "jobs": [{"job_id": "17", "href": "/jobs/17"}],
+    "refused": [
+        {
+            "job_id": "12",
+            "detail": "Slurm has forgotten what the job had to do: submit the request again.",
+        }
+    ],
+    "left": 0,
+}
+
+PREVIEW: FailuresRetryDocument = {**RERUN, "dry_run": True}
 
 OUTPUT = "8,759 observations stored\n"
 

@@ -40,7 +40,7 @@ class JobResource:
             else:
                 view = waited
         response.set_header("ETag", f'W/"{entity_tag(view)}"')
-        _say_how_recent(response, self._lookup)
+        say_how_recent(response, self._lookup)
         if request.if_none_match and _may_be_up_to_date(request, view):
             response.status = falcon.HTTP_304
         else:
@@ -90,7 +90,7 @@ class JobListResource:
         """200 with the newest, or those after `cursor`."""
         query = read_query(JobListQuery, request)
         page = self._lookup.page(query.filter(), query.cursor, query.limit, request.context.deadline)
-        _say_how_recent(response, self._lookup)
+        say_how_recent(response, self._lookup)
         response.data = page_document(page)
 
     on_head = on_get
@@ -107,7 +107,7 @@ class JobQueryResource:
         refuse_query(request)
         ids = read_request(JobIdsQuery, read_json_body(request)).ids
         found = self._lookup.find_all(ids, request.context.deadline)
-        _say_how_recent(response, self._lookup)
+        say_how_recent(response, self._lookup)
         response.data = query_document(
             [(job_id, found[job_id]) for job_id in ids], request.path, request.context.request_id
         )
@@ -137,7 +137,8 @@ def _may_be_up_to_date(request: falcon.Request, view: JobView) -> bool:
     return tags is None or any(tag in ("*", entity_tag(view)) for tag in tags)
 
 
-def _say_how_recent(response: falcon.Response, lookup: JobLookup) -> None:
+def say_how_recent(response: falcon.Response, lookup: JobLookup) -> None:
+    """Headers for an answer from memory: it may be old."""
     response.set_header("Cache-Control", "no-store")
     if not lookup.is_current:
         response.set_header("Warning", '110 - "the Slurm controller does not answer; this is its last word"')

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from bridge.jobs.requests.metadata import HELD_SECONDS, JobMetadata
 from bridge.slurm.job_ids import cursor_after, index_of, job_order
-from bridge.slurm.messages import Cancel, JobSnapshot
+from bridge.slurm.messages import Cancel, JobSnapshot, Requeue
 from bridge.slurm.states import FINISHED_STATES
 
 
@@ -105,6 +105,10 @@ class Job:
         comment, submit_time = self.metadata.to_json(), self.snapshot.submit_time
         return Cancel(self.id, comment, submit_time, only_waiting=only_waiting)
 
+    def requeue(self) -> Requeue:
+        """The request to run it again, as long as its id is not another job's and it has not run again since."""
+        return Requeue(self.id, self.metadata.to_json(), self.snapshot.submit_time)
+
 
 @dataclass(frozen=True, slots=True)
 class JobView:
@@ -153,6 +157,11 @@ class JobView:
     def may_be_cancelled(self) -> bool:
         """Whether the controller has the job, and it has not ended."""
         return self.origin is Origin.CONTROLLER and not self.is_finished
+
+    @property
+    def may_run_again(self) -> bool:
+        """Whether the controller has the job, and it has ended."""
+        return self.origin is Origin.CONTROLLER and self.is_finished
 
 
 def own_jobs(

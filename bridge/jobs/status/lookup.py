@@ -70,6 +70,12 @@ class JobLookup:
             raise found
         return found
 
+    def wait_until_seen(self, deadline: Deadline) -> None:
+        """Let the cache be recent. Raises `ControllerUnreachableError` where the queue has never been seen."""
+        self._cache.wait_until_recent(deadline)
+        if not self._cache.looked_at:
+            raise ControllerUnreachableError("The Slurm controller has not answered yet. Ask again later.")
+
     def submitted_at(self, job_id: str) -> int | None:
         """When the job was submitted, in seconds since the epoch, as far as that is known without asking."""
         view = self._cache.find(job_id)
@@ -128,9 +134,7 @@ class JobLookup:
 
         Raises `ControllerUnreachableError` where the queue has never been seen.
         """
-        self._cache.wait_until_recent(deadline)
-        if not self._cache.looked_at:
-            raise ControllerUnreachableError("The Slurm controller has not answered yet. Ask again later.")
+        self.wait_until_seen(deadline)
         cached = self._cache.newest_first()
         if cursor is not None:
             last = order_of_cursor(cursor)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.core.process import forbid_core_dumps, keep_what_there_is
 from bridge.slurm.errors import PYSLURM_REFUSED
 from bridge.slurm.job_ids import indices_text
+from bridge.slurm.message_format import Reply
 from bridge.slurm.message_socket import MessageSocket
 from bridge.slurm.messages import (
     AskCluster,
@@ -28,8 +29,7 @@ from bridge.slurm.messages import (
     Ping,
     Ready,
     Release,
-    Reply,
-    Requeue,
+    RequeueJobs,
     Submitted,
     TrySubmission,
     VerifyToken,
@@ -69,7 +69,7 @@ def worker_main(line: MessageSocket, slurm_conf_path: str | None) -> None:
         LoadQueue: QueueReader(pyslurm).load,
         Cancel: partial(cancel, pyslurm),
         Release: partial(release, pyslurm),
-        Requeue: partial(requeue, pyslurm),
+        RequeueJobs: partial(requeue, pyslurm),
         AskController: partial(facts, pyslurm),
         AskCluster: partial(cluster_facts, pyslurm),
         TrySubmission: partial(try_submission, partial(_description, pyslurm, extra=None), words),

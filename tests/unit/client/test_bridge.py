@@ -224,6 +224,22 @@ def test_a_job_runs_again(bridge: Bridge, gateway: MemoryGateway) -> None:
     assert (again.job_id, again.state, again.restarts) == (job_id, "PENDING", 1)
 
 
+def test_failures_run_again(bridge: Bridge, gateway: MemoryGateway) -> None:
+    ids = [bridge.submit_qaqc(**QAQC).job_id for _ in range(2)]
+    for job_id in ids:
+        gateway.put(job_id, FAILED)
+        bridge.wait(job_id, timeout_seconds=20)
+    found = bridge.failures(kind="qaqc")
+    (group,) = found.groups
+    assert (found.count, group.count, group.runnable, group.example.job_id) == (2, 2, 2, ids[1])
+    assert group.nodes[0].node == "n1"
+    preview = bridge.retry_failures(group.filter, dry_run=True)
+    done = bridge.retry_failures(group.filter, per_minute=60)
+    assert preview.jobs == done.jobs
+    assert [job.job_id for job in done.jobs] == ids
+    assert bridge.retry_failures(group.filter).count == 0
+
+
 def test_output(bridge: Bridge, tmp_path: Path) -> None:
     (tmp_path / "qaqc-1.err").write_bytes(b"12345")
     assert bridge.output("1") == b"12345"
