@@ -60,6 +60,7 @@ SUBMISSION: SubmissionDocument = {
     "code": 0,
     "err": "",
     "out": "Submitted batch job 17",
+    "qaqc": {"job_id": "18", "href": "/jobs/18"},
 }
 
 BATCH: BatchDocument = {
@@ -98,6 +99,7 @@ JOB: JobDocument = {
     "array_job_id": None,
     "lane": "live",
     "caller": None,
+    "after_job_id": None,
     "explanation": "finished normally",
     "href": "/jobs/17",
     "stdout_href": "/jobs/17/stdout",
