@@ -3,8 +3,9 @@
 Usage, as root in the box: ./container/shell python -m bench.pages [--pages 50] [--rounds 5] [--seconds 5]
 
 Each page asks for what the overview asks for, as often. First nobody submits, and the requests at the controller are
-counted. Then each round measures submissions without and with the pages, each time on a Slurm and a bridge of its own;
-the ratio is the median of the rounds' ratios.
+counted. Then each round measures submissions beside one client that asks how a job stands, for which the bridge looks at
+the queue once a second, and beside the pages; each time on a Slurm and a bridge of its own. The ratio is the median of the
+rounds' ratios.
 """
 
 import argparse
@@ -24,20 +25,22 @@ from tests.support.private_slurm import PrivateSlurm
 SUBMITTERS = 8
 COUNT_SECONDS = 20
 # Path, and seconds from one answer to the next question, as in bridge/http/page/static.
-ASKED = (("/history?span=hour", 3.0), ("/jobs?limit=10", 3.0), ("/failures", 10.0))
+Asked = tuple[tuple[str, float], ...]
+PAGE: Asked = (("/history?span=hour", 3.0), ("/jobs?limit=10", 3.0), ("/failures", 10.0))
+CLIENT: Asked = (("/jobs/1", 1.0),)
 
 
 @contextmanager
-def open_pages(url: str, pages: int) -> Iterator[list[int]]:
-    """So many pages, opened over some seconds; yields the statuses of all answers."""
+def asking(url: str, asked: Asked, count: int) -> Iterator[list[int]]:
+    """So many who ask that, and begin one after the other; yields the statuses of all answers."""
     statuses: list[int] = []
     ended = threading.Event()
     threads = [
         threading.Thread(
-            target=watch, args=(urlsplit(url).netloc, path, pause, pause * number / pages, statuses, ended)
+            target=watch, args=(urlsplit(url).netloc, path, pause, pause * number / count, statuses, ended)
         )
-        for number in range(pages)
-        for path, pause in ASKED
+        for number in range(count)
+        for path, pause in asked
     ]
     for thread in threads:
         thread.start()
@@ -65,8 +68,8 @@ def watch(address: str, path: str, pause: float, delay: float, statuses: list[in
 
 def requests_a_second(slurm: PrivateSlurm, url: str, pages: int) -> float:
     """At the controller, while nobody submits."""
-    with open_pages(url, pages) as statuses:
-        time.sleep(max(pause for _, pause in ASKED))  # all are open
+    with asking(url, PAGE, pages) as statuses:
+        time.sleep(max(pause for _, pause in PAGE))  # all are open
         before = slurm.rpc_count()
         time.sleep(COUNT_SECONDS)
         count = slurm.rpc_count() - before - 1  # one is that of the count
@@ -75,13 +78,13 @@ def requests_a_second(slurm: PrivateSlurm, url: str, pages: int) -> float:
     return count / COUNT_SECONDS
 
 
-def submissions(pages: int, seconds: int) -> load.Load:
-    """Beside so many pages."""
+def submissions(asked: Asked, count: int, seconds: int) -> load.Load:
+    """Beside so many who ask that."""
     with ExitStack() as stack:
         slurm, folder = stack.enter_context(fresh_slurm())
         service = stack.enter_context(peers.bridge(slurm, folder))
         load.post(service.url, service.body, service.headers, clients=1, seconds=1)
-        stack.enter_context(open_pages(service.url, pages))
+        stack.enter_context(asking(service.url, asked, count))
         time.sleep(SETTLE_SECONDS)
         return load.post(service.url, service.body, service.headers, clients=SUBMITTERS, seconds=seconds)
 
@@ -98,14 +101,15 @@ def main() -> None:
             print(f"{pages} pages: {requests_a_second(slurm, service.url, pages):.2f} requests/s at the controller")
     ratios = []
     for number in range(1, options.rounds + 1):
-        alone, beside = submissions(0, options.seconds), submissions(options.pages, options.seconds)
+        alone = submissions(CLIENT, 1, options.seconds)
+        beside = submissions(PAGE, options.pages, options.seconds)
         ratios.append(beside.p99_milliseconds / alone.p99_milliseconds)
         print(
-            f"round {number} of {options.rounds}: p99 {alone.p99_milliseconds:.1f} ms alone, "
+            f"round {number} of {options.rounds}: p99 {alone.p99_milliseconds:.1f} ms beside one client, "
             f"{beside.p99_milliseconds:.1f} ms beside {options.pages} pages; "
             f"{alone.per_second:,.0f} and {beside.per_second:,.0f} submissions/s"
         )
-    print(f"p99 beside {options.pages} pages to p99 alone: {statistics.median(ratios):.2f}x")
+    print(f"p99 beside {options.pages} pages to p99 beside one client: {statistics.median(ratios):.2f}x")
 
 
 if __name__ == "__main__":
