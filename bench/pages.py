@@ -3,9 +3,9 @@
 Usage, as root in the box: ./container/shell python -m bench.pages [--pages 50] [--rounds 5] [--seconds 5]
 
 Each page asks for what the overview asks for, as often. First nobody submits, and the requests at the controller are
-counted. Then each round measures submissions beside one client that asks how a job stands, for which the bridge looks at
-the queue once a second, and beside the pages; each time on a Slurm and a bridge of its own. The ratio is the median of the
-rounds' ratios.
+counted. Then each round measures submissions beside one client that asks how a job stands, for whom the bridge looks at
+the queue once a second, and beside the pages; each time on a Slurm and a bridge of its own. The ratio is the median of
+the rounds' ratios.
 """
 
 import argparse
