@@ -26,7 +26,7 @@ import os, sys, time
 thing = next(word for word in sys.argv if word.startswith("--device-id=")).partition("=")[2]
 with open(sys.argv[0] + ".log", "a") as log:
     begin = time.time()
-    time.sleep(6 if "--parser=slow" in sys.argv else 0.3)
+    time.sleep(4 if "--parser=slow" in sys.argv else 0.3)
     log.write(f"{thing} {begin} {time.time()} {sys.argv[1]}\\n")
 sys.exit(75 if "--parser=fails" in sys.argv else 0)
 """
