@@ -75,6 +75,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     as_of: datetime
     array_job_id: str | None = None  # of the array that it is an element of; older bridges do not say
     lane: str = "live"
+    caller: str | None = None  # who has submitted it; `None`: callers need no token, or an older bridge
     after_job_id: str | None = None  # the job that has to succeed before this one runs
 
     @property

@@ -87,6 +87,12 @@ def entity_tag(view: JobView) -> str:
     return _cached_json(view.job, view.is_lost).tag
 
 
+def page_tag(page: JobPage) -> str:
+    """For a weak `ETag` of a list, likewise."""
+    content = [page.next_cursor or "", page.missing or "", *map(entity_tag, page.jobs)]
+    return hashlib.blake2b("\n".join(content).encode(), digest_size=12).hexdigest()
+
+
 def page_document(page: JobPage) -> bytes:
     """A `JobListDocument`."""
     rest = to_json({"next_cursor": page.next_cursor, "missing": page.missing})[1:-1]
@@ -161,6 +167,7 @@ def _fields(known_job: Job, is_lost: bool) -> JobFields:
         "restarts": job.restarts,
         "array_job_id": None if known_job.index is None else whole_id(job.job_id),
         "lane": metadata.lane or "live",
+        "caller": metadata.by,
         "after_job_id": known_job.follows,
         "explanation": LOST if is_lost else explain_job(known_job),
         "href": href,

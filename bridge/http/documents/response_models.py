@@ -109,6 +109,9 @@ class JobFields(TypedDict):
         str | None, _member("Slurm's id of the array that it is an element of; `null`: it is none", None)
     ]
     lane: Annotated[str, _member("`live`, or `bulk`: behind live jobs", "live")]
+    caller: Annotated[
+        str | None, _member("Who has submitted it; `null` where callers need no token", "dispatcher", minLength=1)
+    ]
     after_job_id: Annotated[
         str | None, _member("The job that has to succeed before this one runs; `null`: there is none", None)
     ]

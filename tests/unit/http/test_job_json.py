@@ -46,6 +46,7 @@ def test_a_running_job() -> None:
         "restarts": 1,
         "array_job_id": None,
         "lane": "live",
+        "caller": None,
         "after_job_id": None,
         "explanation": "is running",
         "source": "controller",
