@@ -11,6 +11,8 @@ from bridge.core.concurrency_limit import CallerShares, ConcurrencyLimit
 from bridge.core.deadline import Deadline
 from bridge.core.errors import BridgeError
 from bridge.core.key_locks import KeyLocks
+from bridge.jobs.failures.failures import Failures
+from bridge.jobs.failures.reruns import FailureRerunner
 from bridge.jobs.output.files import JobOutputs
 from bridge.jobs.output.masking import Masker
 from bridge.jobs.requests.factory import JobFactory
@@ -25,8 +27,11 @@ from bridge.jobs.status.past_jobs import CALLERS_MAX, KEPT_SECONDS, PastJobs
 from bridge.jobs.status.queue_cache import LOOK_WAITERS_MAX, QueueCache
 from bridge.jobs.status.queue_snapshot import REMEMBERED_MAX
 from bridge.jobs.status.watched_gateway import WatchedGateway
+from bridge.jobs.submission.attempts import AttemptSubmitter
 from bridge.jobs.submission.batches import BatchSubmitter
 from bridge.jobs.submission.cancellation import JobCanceller
+from bridge.jobs.submission.chain_recovery import ChainRecovery, OpenChains
+from bridge.jobs.submission.chains import ChainSubmitter
 from bridge.jobs.submission.key_history import KeyHistory
 from bridge.jobs.submission.known_jobs import KnownJobs
 from bridge.jobs.submission.pending_limit import PendingLimit
@@ -81,6 +86,8 @@ class Services:
     lookup: JobLookup
     canceller: JobCanceller
     retrier: JobRetrier
+    failures: Failures
+    rerunner: FailureRerunner
     outputs: JobOutputs
     request_rules: RequestRules
     metrics: Metrics
@@ -99,6 +106,7 @@ class Services:
         metrics = Metrics()
         ledger, trust, key_locks = SubmissionLedger(), ControllerTrust(), KeyLocks()
         gateway = WatchedGateway(MeasuredGateway(gateway, metrics.registry), trust)
+        open_chains = OpenChains()
         cache = QueueCache(
             gateway,
             ledger,
@@ -106,31 +114,23 @@ class Services:
             max_waiting=settings.max_waiting_clients,
             pace=tuning.pace,
             remembered_max=tuning.remembered_max,
-            observers=(*metrics.observers, tell_of_bad_ends),
+            observers=(*metrics.observers, tell_of_bad_ends, open_chains.observe),
         )
         hashes = IdentityHashes(secret)
         sender = JobSender(gateway, cache, trust, hashes)
         past_jobs = PastJobs(gateway, kept_seconds=tuning.accounting_kept_seconds)
         key_history = KeyHistory(gateway, settings.keys_kept_hours)
-        known_jobs = KnownJobs(cache, past_jobs, key_history)
-        recovery = JobRecovery(gateway, cache, ledger, trust, known_jobs, key_locks, sender, hashes)
+        known_jobs = KnownJobs(cache, past_jobs, key_history, hashes)
+        chain_recovery = ChainRecovery(gateway, known_jobs, open_chains)
+        recovery = JobRecovery(gateway, cache, ledger, trust, known_jobs, key_locks, sender, hashes, chain_recovery)
+        open_chains.on_new = recovery.wake
         lookup = JobLookup(cache, past_jobs)
+        failures = Failures(cache, lookup)
         metrics.add_state(BridgeState(metrics.tally, cache, recovery, gateway))
         factory = JobFactory.of(settings, hashes)
         pending_limit = PendingLimit(cache, ledger, settings.max_pending_jobs)
-        submitter = JobSubmitter(
-            factory,
-            hashes,
-            gateway,
-            sender,
-            cache,
-            known_jobs,
-            ledger,
-            trust,
-            recovery,
-            key_locks,
-            pending_limit,
-        )
+        attempts = AttemptSubmitter(gateway, sender, cache, known_jobs, ledger, trust, recovery)
+        chains = ChainSubmitter(factory, hashes, gateway, attempts, cache, known_jobs, ledger)
         waiting_max = settings.threads - SPARE_THREADS
         outputs_max = max(1, waiting_max // OUTPUT_SHARE)
         clients_max = settings.max_waiting_clients
@@ -139,13 +139,15 @@ class Services:
             cache=cache,
             key_history=key_history,
             recovery=recovery,
-            submitter=submitter,
+            submitter=JobSubmitter(factory, hashes, attempts, chains, cache, known_jobs, key_locks, pending_limit),
             batches=BatchSubmitter(
-                settings.batch, factory, hashes, submitter, cache, known_jobs, key_locks, pending_limit
+                settings.batch, factory, hashes, attempts, chains, cache, known_jobs, key_locks, pending_limit
             ),
             lookup=lookup,
             canceller=JobCanceller(gateway, lookup, ledger),
             retrier=JobRetrier(gateway, lookup),
+            failures=failures,
+            rerunner=FailureRerunner(gateway, cache, failures),
             outputs=JobOutputs(settings.output_folder, _masker(settings)),
             request_rules=_request_rules(settings),
             metrics=metrics,

@@ -24,6 +24,7 @@ COMMANDS = {
     "logs": "bridge.cli.jobs.wait",
     "cancel": "bridge.cli.jobs.wait",
     "retry": "bridge.cli.jobs.wait",
+    "failures": "bridge.cli.jobs.failures",
 }
 EXTRA_MODULES = ("rich", "urllib3")  # of the extra `client`
 

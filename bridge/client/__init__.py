@@ -8,7 +8,21 @@ from bridge.client.errors import (
     RefusedError,
     WaitTimedOutError,
 )
-from bridge.client.models import Batch, BatchJob, FieldFault, Job, JobPage, JobQueryResult, Problem, Stream, Submission
+from bridge.client.models import (
+    Batch,
+    BatchJob,
+    FailureFilter,
+    FailureGroup,
+    Failures,
+    FieldFault,
+    Job,
+    JobPage,
+    JobQueryResult,
+    Problem,
+    Rerun,
+    Stream,
+    Submission,
+)
 
 __all__ = [
     "Batch",
@@ -16,6 +30,9 @@ __all__ = [
     "Bridge",
     "BridgeClientError",
     "BridgeUnreachableError",
+    "FailureFilter",
+    "FailureGroup",
+    "Failures",
     "FieldFault",
     "Job",
     "JobPage",
@@ -23,6 +40,7 @@ __all__ = [
     "NotAuthenticatedError",
     "Problem",
     "RefusedError",
+    "Rerun",
     "Stream",
     "Submission",
     "WaitTimedOutError",

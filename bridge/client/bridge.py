@@ -13,7 +13,20 @@ import msgspec
 
 from bridge.client.connection import Answer, Connection
 from bridge.client.errors import RefusedError, WaitTimedOutError
-from bridge.client.models import Batch, Job, JobPage, JobQueryResult, JobQueryResults, Kind, Lane, Stream, Submission
+from bridge.client.models import (
+    Batch,
+    FailureFilter,
+    Failures,
+    Job,
+    JobPage,
+    JobQueryResult,
+    JobQueryResults,
+    Kind,
+    Lane,
+    Rerun,
+    Stream,
+    Submission,
+)
 
 URL_VARIABLE, TOKEN_VARIABLE, TOKEN_FILE_VARIABLE = "TSM_BRIDGE_URL", "TSM_BRIDGE_TOKEN", "TSM_BRIDGE_TOKEN_FILE"
 USUAL_URL = "http://localhost:5000"
@@ -49,13 +62,27 @@ class Bridge:
         return cls(os.environ.get(URL_VARIABLE) or USUAL_URL, token=token, patience_seconds=patience_seconds)
 
     def submit_parse(
-        self, *, parser: str, target: str, source: str, thing_uuid: str | uuid.UUID, key: str | None = None
+        self,
+        *,
+        parser: str,
+        target: str,
+        source: str,
+        thing_uuid: str | uuid.UUID,
+        qaqc: bool = False,
+        key: str | None = None,
     ) -> Submission:
-        """Have the file at the URI `source` parsed into the datastore at `target`.
+        """Have the file at the URI `source` parsed into the datastore at `target`, and with `qaqc` then checked.
 
         `key` is the `Idempotency-Key`: submitted again with it, also by another process, the same gets the same job.
         """
-        body = {"parser": parser, "target": target, "source": source, "thing_uuid": str(thing_uuid)}
+        body: dict[str, object] = {
+            "parser": parser,
+            "target": target,
+            "source": source,
+            "thing_uuid": str(thing_uuid),
+        }
+        if qaqc:  # older bridges do not know it
+            body["qaqc"] = True
         return self._submit("/extractor/run", body, key)
 
     def submit_qaqc(
@@ -161,6 +188,27 @@ class Bridge:
     def retry(self, job_id: str) -> Job:
         """Run a job again that has ended, with all that it had. Returns how it stands then."""
         return _job(self._connection.ask("POST", f"{_path(job_id)}/retry"))
+
+    def failures(
+        self, *, kind: str | None = None, thing_uuid: str | uuid.UUID | None = None, since: datetime | None = None
+    ) -> Failures:
+        """The jobs that ended badly, as the bridge remembers them; `since` (with its time zone) is when they ended."""
+        wanted = {
+            "kind": kind,
+            "thing_uuid": thing_uuid and str(thing_uuid),
+            "since": since and since.isoformat(),
+        }
+        query = {name: value for name, value in wanted.items() if value}
+        return msgspec.json.decode(self._connection.ask("GET", "/failures", query=query).body, type=Failures)
+
+    def retry_failures(self, wanted: FailureFilter, *, dry_run: bool = False, per_minute: int | None = None) -> Rerun:
+        """Run jobs again that ended badly: `wanted` is that of a group of `failures`, or a narrower one.
+
+        `per_minute` is how many of them may begin in a minute. The same call, made again, runs none a second time.
+        """
+        pace = {} if per_minute is None else {"per_minute": per_minute}
+        body = {"filter": msgspec.to_builtins(wanted), "dry_run": dry_run, **pace}
+        return msgspec.json.decode(self._connection.ask("POST", "/failures/retry", body=body).body, type=Rerun)
 
     def output(self, job_id: str, stream: Stream = "stderr", *, tail_bytes: int | None = None) -> bytes:
         """What a job has printed so far, or the last `tail_bytes` of it; credentials in it are hidden."""

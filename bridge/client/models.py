@@ -14,7 +14,13 @@ Kind = Literal["parse", "qaqc"]
 Lane = Literal["live", "bulk"]
 
 
-class Submission(msgspec.Struct, frozen=True, kw_only=True):
+class JobReference(msgspec.Struct, frozen=True, kw_only=True):
+    """Another job."""
+
+    job_id: str
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A job that was submitted, now or by an earlier request with the same key."""
 
     job_id: str
@@ -22,13 +28,15 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     thing_uuid: UUID
     state: str
     request_id: str
+    qaqc: JobReference | None = None  # the quality-control job that follows it
 
 
-class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
+class BatchJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The job of one item of a batch."""
 
     index: int  # the item's place in the batch
     job_id: str
+    qaqc: JobReference | None = None  # the quality-control job that follows it
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +75,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     as_of: datetime
     array_job_id: str | None = None  # of the array that it is an element of; older bridges do not say
     lane: str = "live"
+    caller: str | None = None  # who has submitted it; `None`: callers need no token, or an older bridge
+    after_job_id: str | None = None  # the job that has to succeed before this one runs
 
     @property
     def is_lost(self) -> bool:
@@ -85,6 +95,79 @@ class JobPage(msgspec.Struct, frozen=True, kw_only=True):
     jobs: tuple[Job, ...]
     next_cursor: str | None  # of the next page; `None`: there are no more
     missing: str | None  # what could not be looked into, and why
+
+
+class NodeFailures(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of a group failed on a node; `None`: they never ran."""
+
+    node: str | None
+    count: int
+
+
+class ThingFailures(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of a group failed for a thing."""
+
+    thing_uuid: UUID
+    count: int
+
+
+class FailureFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which failures are to run again: those that had ended by `until`, for this cause."""
+
+    cause: str
+    until: datetime
+    kind: str | None = None
+    node: str | None = None
+    thing_uuid: UUID | None = None
+    since: datetime | None = None
+
+
+class FailureGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Jobs of one kind that ended badly for one cause."""
+
+    kind: str
+    cause: str  # `exit_code_75`, `time_limit`, …
+    count: int
+    runnable: int  # how many of them Slurm remembers, and can run again
+    first_end_time: datetime | None
+    last_end_time: datetime | None
+    nodes: tuple[NodeFailures, ...]  # most first
+    things: tuple[ThingFailures, ...]  # most first, some at most
+    things_count: int
+    example: Job  # the last that ended
+    filter: FailureFilter  # to run them again with
+
+
+class Failures(msgspec.Struct, frozen=True, kw_only=True):
+    """Jobs that ended badly, in groups, the largest first."""
+
+    groups: tuple[FailureGroup, ...]
+    count: int
+    complete_since: datetime  # what ended before may be missing
+    as_of: datetime
+
+
+class RunAgain(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that runs again."""
+
+    job_id: str
+
+
+class NotRunAgain(msgspec.Struct, frozen=True, kw_only=True):
+    """A job that does not run again, and why."""
+
+    job_id: str
+    detail: str
+
+
+class Rerun(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of jobs that were to run again."""
+
+    dry_run: bool  # nothing was done
+    count: int
+    jobs: tuple[RunAgain, ...]
+    refused: tuple[NotRunAgain, ...]
+    left: int  # there was no time for: make the same call again
 
 
 class FieldFault(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from bridge.slurm.messages import (
     JobSnapshot,
     QueueChange,
     Requeue,
+    RequeueOutcome,
 )
 
 
@@ -45,11 +46,8 @@ class Gateway(Protocol):
     def release(self, job_id: str, deadline: Deadline) -> None:
         """Let a job that was submitted with a `begin_time` begin as soon as it can."""
 
-    def requeue(self, request: Requeue, deadline: Deadline) -> bool:
-        """Run a job again that has ended; False where it is not there any more as `request` says.
-
-        Raises `SlurmRefusedError` where the cluster does not allow it.
-        """
+    def requeue(self, jobs: Sequence[Requeue], deadline: Deadline) -> Sequence[RequeueOutcome]:
+        """Run jobs again that have ended. What became of each, in their order."""
 
     def controller(self, deadline: Deadline) -> ControllerFacts:
         """What the controller says of itself."""

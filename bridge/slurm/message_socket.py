@@ -4,7 +4,7 @@ import socket
 import struct
 from typing import Self
 
-from bridge.slurm.messages import Reply, Request, to_bytes, to_reply, to_request
+from bridge.slurm.message_format import Reply, Request, to_bytes, to_reply, to_request
 
 _SIZE = struct.Struct("!I")  # in bytes, before each message
 _TIMEVAL = struct.Struct("@ll")  # of socket(7): seconds, microseconds; 0 is for ever

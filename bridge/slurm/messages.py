@@ -1,7 +1,6 @@
 """What crosses the border between the web process and the processes that hold pyslurm: plain frozen data.
 
-Never an exception, never a pyslurm object. A message travels as msgpack, and is of its type on receipt or refused, so
-that no process can make another one run code. Structs rather than dataclasses: they take a tenth of the time to make.
+Never an exception, never a pyslurm object. Structs rather than dataclasses: they take a tenth of the time to make.
 """
 
 from collections.abc import Mapping
@@ -42,6 +41,8 @@ class JobDescriptor(_Message, frozen=True):
     begin_time: int | None = None  # --begin; seconds since the epoch
     indices: tuple[int, ...] | None = None  # --array, in rising order; `None`: the job is no array
     running_max: int | None = None  # how many elements may run at once: the %N of --array
+    dependency: str | None = None  # --dependency; where it can never be met, Slurm cancels the job
+    is_singleton: bool = False  # and on all jobs of its name that were submitted before
 
     def __repr__(self) -> str:
         """Without the environment."""
@@ -122,8 +123,8 @@ class Release(_Message, frozen=True):
     job_id: str
 
 
-class Requeue(_Message, frozen=True):
-    """Run a job again that has ended, if it still is the one that was seen. Reply: `Requeued`.
+class Requeue(_Part, frozen=True):
+    """A job that has ended and is to run again, if it still is the one that was seen.
 
     Slurm puts it back into the queue with all that it had, and lets it begin two minutes later at the earliest.
     """
@@ -131,6 +132,14 @@ class Requeue(_Message, frozen=True):
     job_id: str
     comment: str
     submit_time: int | None  # of its last run
+    begin_time: int | None = None  # not before, in seconds since the epoch; `None`: as soon as Slurm lets it
+    dependency: str | None = None  # as in `JobDescriptor`; what was not met is not met again
+
+
+class RequeueJobs(_Message, frozen=True):
+    """Run jobs again that have ended. Reply: `Requeued`."""
+
+    jobs: tuple[Requeue, ...]
 
 
 class AskController(_Message, frozen=True):
@@ -210,10 +219,18 @@ class Cancelled(_Message, frozen=True):
     is_taken: bool
 
 
-class Requeued(_Message, frozen=True):
+class RequeueOutcome(_Part, frozen=True):
     """What became of a job that was to be run again."""
 
-    is_taken: bool  # False: it has not ended, is unknown or another one, or is in the queue again already
+    is_taken: bool
+    code: int = 0  # why not, in Slurm's number and words; 0: it has not ended, is unknown, another one, or waits again
+    message: str = ""
+
+
+class Requeued(_Message, frozen=True):
+    """What became of jobs that were to be run again."""
+
+    outcomes: tuple[RequeueOutcome, ...]  # one a job, in their order
 
 
 class RpcLimit(_Part, frozen=True):
@@ -282,59 +299,3 @@ class NotSent(_Message, frozen=True):
 
     code: int
     message: str
-
-
-Request = (
-    JobDescriptor
-    | Find
-    | Ping
-    | LoadQueue
-    | Cancel
-    | Release
-    | Requeue
-    | AskController
-    | AskCluster
-    | TrySubmission
-    | FindPast
-    | LoadPast
-    | VerifyToken
-)
-Reply = (
-    Ready
-    | Submitted
-    | Found
-    | Pinged
-    | QueueChange
-    | Cancelled
-    | Released
-    | Requeued
-    | ControllerFacts
-    | ClusterFacts
-    | Acceptable
-    | Past
-    | Verified
-    | Failure
-    | NotSent
-    | Bug
-)
-
-_encoder = msgspec.msgpack.Encoder()
-_request_decoder = msgspec.msgpack.Decoder(Request)
-_reply_decoder = msgspec.msgpack.Decoder(Reply)
-
-
-def to_bytes(message: Request | Reply) -> bytes:
-    """For `to_request` or `to_reply` in another process. Raises `UnicodeEncodeError` for text with lone surrogates."""
-    return _encoder.encode(message)
-
-
-def to_request(data: bytes | bytearray | memoryview) -> Request:
-    """The request. Raises `msgspec.ValidationError` or `msgspec.DecodeError` where it is none."""
-    request: Request = _request_decoder.decode(data)
-    return request
-
-
-def to_reply(data: bytes | bytearray | memoryview) -> Reply:
-    """The reply. Raises what `to_request` raises."""
-    reply: Reply = _reply_decoder.decode(data)
-    return reply

@@ -15,6 +15,7 @@ from bridge.slurm.messages import (
     JobSnapshot,
     QueueChange,
     Requeue,
+    RequeueOutcome,
 )
 
 
@@ -53,10 +54,10 @@ class ObservedGateway(ABC):
         with self.around("release"):
             self._gateway.release(job_id, deadline)
 
-    def requeue(self, request: Requeue, deadline: Deadline) -> bool:
+    def requeue(self, jobs: Sequence[Requeue], deadline: Deadline) -> Sequence[RequeueOutcome]:
         """See `Gateway`."""
         with self.around("requeue"):
-            return self._gateway.requeue(request, deadline)
+            return self._gateway.requeue(jobs, deadline)
 
     def controller(self, deadline: Deadline) -> ControllerFacts:
         """See `Gateway`."""

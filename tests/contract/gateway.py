@@ -121,13 +121,13 @@ class GatewayContract:
         waiting = cluster.gateway.find(job_id, soon())
         assert waiting is not None
         request = Requeue(job_id, waiting.comment, waiting.submit_time)
-        assert not cluster.gateway.requeue(request, soon())
+        assert not runs_again(cluster.gateway, request)
         cluster.gateway.cancel(cancellation(cluster.gateway, job_id), soon())
         wait_for_state(cluster.gateway, job_id, "CANCELLED")
         for changes in ({"job_id": "4000000"}, {"submit_time": 1}, {"comment": "another"}):
-            assert not cluster.gateway.requeue(structs.replace(request, **changes), soon())
-        assert cluster.gateway.requeue(request, soon())
-        assert not cluster.gateway.requeue(request, soon())
+            assert not runs_again(cluster.gateway, structs.replace(request, **changes))
+        assert runs_again(cluster.gateway, request)
+        assert not runs_again(cluster.gateway, request)
         again = cluster.gateway.find(job_id, soon())
         assert again is not None
         assert (again.state, again.restarts, again.comment) == ("PENDING", 1, waiting.comment)
@@ -236,6 +236,11 @@ class GatewayContract:
 def all_alive(gateway: Gateway) -> bool:
     count = gateway.workers()
     return count.alive == count.wanted > 0
+
+
+def runs_again(gateway: Gateway, request: Requeue) -> bool:
+    (outcome,) = gateway.requeue([request], soon())
+    return outcome.is_taken
 
 
 def cancellation(gateway: Gateway, job_id: str) -> Cancel:

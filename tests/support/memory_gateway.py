@@ -19,6 +19,7 @@ from bridge.slurm.messages import (
     JobSnapshot,
     QueueChange,
     Requeue,
+    RequeueOutcome,
 )
 from bridge.slurm.states import FINISHED_STATES
 
@@ -36,6 +37,8 @@ class MemoryGateway:
         self.descriptors: dict[str, JobDescriptor] = {}
         self._snapshots: dict[str, JobSnapshot] = {}
         self.released: set[str] = set()  # ids of the jobs that were let begin
+        self.begin_times: dict[str, int | None] = {}  # of jobs that run again
+        self.dependencies: dict[str, str | None] = {}  # of these
         self._told: dict[str, JobSnapshot] | None = None
         self.is_paused = False
         self.is_dead = False
@@ -104,9 +107,14 @@ class MemoryGateway:
         """See `Gateway`."""
         self._read(deadline)
         self.released.add(job_id)
+        for own_id in [own_id for own_id in self._snapshots if whole_id(own_id) == job_id]:
+            self.put(own_id, {"start_time": None})
 
-    def requeue(self, request: Requeue, deadline: Deadline) -> bool:
+    def requeue(self, jobs: Sequence[Requeue], deadline: Deadline) -> list[RequeueOutcome]:
         """See `Gateway`."""
+        return [RequeueOutcome(is_taken=self._requeue(request, deadline)) for request in jobs]
+
+    def _requeue(self, request: Requeue, deadline: Deadline) -> bool:
         job = self.find(request.job_id, deadline)
         if job is None or job.state not in FINISHED_STATES:
             return False
@@ -114,6 +122,8 @@ class MemoryGateway:
             return False
         waits = {"state": "PENDING", "state_reason": "BeginTime", "end_time": None, "start_time": None, "nodes": None}
         self.put(request.job_id, {**waits, "restarts": job.restarts + 1, "submit_time": int(time.time())})
+        self.begin_times[request.job_id] = request.begin_time
+        self.dependencies[request.job_id] = request.dependency
         return True
 
     def controller(self, deadline: Deadline) -> ControllerFacts:
@@ -207,7 +217,7 @@ def _pending(job_id: str, descriptor: JobDescriptor) -> JobSnapshot:
         exit_code=0,
         signal=0,
         submit_time=int(time.time()),
-        start_time=None,
+        start_time=descriptor.begin_time,
         end_time=None,
         nodes=None,
         partition=descriptor.partition or PARTITION,

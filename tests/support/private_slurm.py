@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -287,7 +288,8 @@ class PrivateSlurm:
             daemon.wait()
         self._daemons.clear()
         for pid in self._job_pids():
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _job_pids(self) -> list[int]:
         """What the slurmds have started: their slurmstepds, and the jobs' processes."""

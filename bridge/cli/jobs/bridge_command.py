@@ -2,6 +2,7 @@
 
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,15 @@ timeout = click.option(
     type=click.FloatRange(min=0),
     help="How long to wait at most; left out, for as long as it takes.",
 )
+
+
+def read_moment(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
+    """The value of an option that takes a time; one without a zone is in UTC."""
+    try:
+        moment = None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter("must be a time like 2026-01-31T00:00:00Z") from None
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class BridgeCommand(click.Command):

@@ -1,7 +1,8 @@
 """What a client may ask about jobs: one pydantic model a route, and the reading of a query string into it."""
 
 import re
-from typing import Annotated, Any, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
 
 import falcon
 from pydantic import (
@@ -16,8 +17,10 @@ from pydantic import (
 )
 
 from bridge.core.errors import InvalidRequestError
-from bridge.core.text import RFC_3339_RULE, RFC_3339_TIME, anchored
+from bridge.core.text import CALLER_NAME, CALLER_NAME_RULE, RFC_3339_RULE, RFC_3339_TIME, anchored
 from bridge.http.documents.request_body import field_error
+from bridge.jobs.failures.causes import CAUSE
+from bridge.jobs.failures.failures import FailureFilter
 from bridge.jobs.requests.fields import ThingUuid
 from bridge.jobs.requests.kinds import KIND_NAMES
 from bridge.jobs.status.explanations import STATES
@@ -28,6 +31,7 @@ WAIT_MAX_SECONDS = 300.0
 LIMIT_DEFAULT, LIMIT_MAX = 100, 1000
 TAIL_MAX_BYTES = 10**18 - 1  # no file is larger
 IDS_MAX = 1000
+PER_MINUTE_MAX = 100_000
 
 
 def _check_kind(kind: str) -> str:
@@ -40,6 +44,18 @@ def _check_state(state: str) -> str:
     if state not in STATES:
         raise ValueError(f"must be one of {', '.join(sorted(STATES))}")
     return state
+
+
+def _check_caller(name: str) -> str:
+    if not CALLER_NAME.fullmatch(name):
+        raise ValueError(CALLER_NAME_RULE)
+    return name
+
+
+def _check_cause(cause: str) -> str:
+    if not CAUSE.fullmatch(cause):
+        raise ValueError("must be `cause` of a group of GET /failures")
+    return cause
 
 
 def _read_time(value: Any) -> Any:
@@ -70,6 +86,23 @@ def _read_count(value: Any) -> Any:
     return value
 
 
+def _read_whole(value: Any) -> Any:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number:
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _check_past(moment: datetime) -> datetime:
+    if moment > datetime.now(UTC):
+        raise ValueError("must not lie in the future: a job that runs again would be found again")
+    return moment
+
+
+def _seconds_of(moment: datetime | None) -> float | None:
+    return None if moment is None else moment.timestamp()
+
+
 def _string(**rules: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", **rules})
 
@@ -79,6 +112,9 @@ KindParameter = Annotated[
 ]
 StateParameter = Annotated[
     str, AfterValidator(_check_state), WithJsonSchema({"type": "string", "enum": sorted(STATES)})
+]
+CauseParameter = Annotated[
+    str, AfterValidator(_check_cause), WithJsonSchema({"type": "string", "pattern": anchored(CAUSE)})
 ]
 CursorParameter = Annotated[
     str, BeforeValidator(_read_cursor), WithJsonSchema({"type": "string", "pattern": anchored(CURSOR)})
@@ -125,6 +161,9 @@ class JobListQuery(QueryModel):
     since: TimeParameter | None = Field(
         None, description="Only jobs submitted then or later (RFC 3339)", examples=["2026-01-01T00:00:00Z"]
     )
+    caller: Annotated[str, AfterValidator(_check_caller), _string(pattern=anchored(CALLER_NAME))] | None = Field(
+        None, description="Only jobs that this caller has submitted", examples=["dispatcher"]
+    )
     limit: Annotated[int, Field(ge=1, le=LIMIT_MAX), BeforeValidator(_read_count)] = Field(
         LIMIT_DEFAULT, description="How many at most", examples=[10]
     )
@@ -134,8 +173,74 @@ class JobListQuery(QueryModel):
 
     def filter(self) -> JobFilter:
         """Which jobs are asked for."""
-        since = None if self.since is None else self.since.timestamp()
-        return JobFilter(self.kind, frozenset(self.state), self.thing_uuid, since)
+        return JobFilter(self.kind, frozenset(self.state), self.thing_uuid, _seconds_of(self.since), self.caller)
+
+
+class HistoryQuery(QueryModel):
+    """`GET /history`."""
+
+    span: Literal["hour", "day"] = Field("hour", description="How far `periods` reach back", examples=["day"])
+
+
+class FailuresQuery(QueryModel):
+    """`GET /failures`."""
+
+    kind: KindParameter | None = Field(None, description="Only jobs of this kind", examples=["parse"])
+    thing_uuid: ThingUuid | None = Field(
+        None, description="Only jobs for this thing", examples=["ce2b4fb6-d9de-11eb-a236-125e5a40a845"]
+    )
+    since: TimeParameter | None = Field(
+        None, description="Only jobs that ended then or later (RFC 3339)", examples=["2026-11-24T00:00:00Z"]
+    )
+
+    def filter(self) -> FailureFilter:
+        """Which failures are asked for."""
+        return FailureFilter(self.kind, thing_uuid=self.thing_uuid, since=_seconds_of(self.since))
+
+
+class FailuresWanted(QueryModel):
+    """Which failures are to run again."""
+
+    cause: CauseParameter = Field(description="Jobs that ended for this cause", examples=["exit_code_75"])
+    until: Annotated[TimeParameter, AfterValidator(_check_past)] = Field(
+        description="Jobs that had ended by then (RFC 3339); the same call, made again, finds no job that has run "
+        "again since",
+        examples=["2026-11-24T01:11:00.120Z"],
+    )
+    kind: KindParameter | None = Field(None, description="Only jobs of this kind", examples=["parse"])
+    node: str | None = Field(None, max_length=256, description="Only jobs that ran there", examples=["n1"])
+    thing_uuid: ThingUuid | None = Field(
+        None, description="Only jobs for this thing", examples=["ce2b4fb6-d9de-11eb-a236-125e5a40a845"]
+    )
+    since: TimeParameter | None = Field(
+        None, description="Only jobs that ended then or later (RFC 3339)", examples=["2026-11-24T00:00:00Z"]
+    )
+
+
+class FailuresRetryQuery(QueryModel):
+    """`POST /failures/retry`."""
+
+    wanted: FailuresWanted = Field(
+        alias="filter",
+        description="Which jobs; `filter` of a group of `GET /failures`, narrowed down as you like",
+        examples=[{"cause": "exit_code_75", "kind": "parse", "until": "2026-11-24T01:11:00.120Z"}],
+    )
+    dry_run: bool = Field(False, strict=True, description="Only tell which jobs would run again", examples=[True])
+    per_minute: Annotated[int, Field(ge=1, le=PER_MINUTE_MAX), BeforeValidator(_read_whole)] | None = Field(
+        None, description="How many of them may begin in a minute; left out, all at once", examples=[60]
+    )
+
+    def filter(self) -> FailureFilter:
+        """Which failures are to run again."""
+        wanted = self.wanted
+        return FailureFilter(
+            wanted.kind,
+            wanted.cause,
+            wanted.node,
+            wanted.thing_uuid,
+            since=_seconds_of(wanted.since),
+            until=wanted.until.timestamp(),
+        )
 
 
 class JobIdsQuery(QueryModel):

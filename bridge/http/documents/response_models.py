@@ -10,6 +10,7 @@ from pydantic import Field
 from typing_extensions import TypedDict  # pydantic's dependency: of typing's own it reads nothing before Python 3.12
 
 from bridge.core.text import anchored
+from bridge.jobs.failures.causes import CAUSE
 from bridge.jobs.status.job_view import Origin
 from bridge.slurm.job_ids import CURSOR, JOB_ID
 
@@ -33,6 +34,13 @@ Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Seconds = Annotated[int, Field(ge=0)]
 
 
+class JobReference(TypedDict):
+    """Another job."""
+
+    job_id: JobId
+    href: Href
+
+
 class SubmissionDocument(TypedDict):
     """What became of a submission. `code`, `err` and `out` are what older clients read."""
 
@@ -45,6 +53,9 @@ class SubmissionDocument(TypedDict):
     code: Literal[0]
     err: Literal[""]
     out: Annotated[str, _member("For people and object tags", "Submitted batch job 17", maxLength=256)]
+    qaqc: NotRequired[
+        Annotated[JobReference, Field(description="The quality-control job that follows it, where one was asked for")]
+    ]
 
 
 class BatchJobDocument(TypedDict):
@@ -53,6 +64,7 @@ class BatchJobDocument(TypedDict):
     index: Annotated[int, _member("The item's place in the batch; the first has 0", 0, minimum=0)]
     job_id: JobId
     href: Href
+    qaqc: NotRequired[Annotated[JobReference, Field(description="As for a single job")]]
 
 
 class BatchDocument(TypedDict):
@@ -97,6 +109,12 @@ class JobFields(TypedDict):
         str | None, _member("Slurm's id of the array that it is an element of; `null`: it is none", None)
     ]
     lane: Annotated[str, _member("`live`, or `bulk`: behind live jobs", "live")]
+    caller: Annotated[
+        str | None, _member("Who has submitted it; `null` where callers need no token", "dispatcher", minLength=1)
+    ]
+    after_job_id: Annotated[
+        str | None, _member("The job that has to succeed before this one runs; `null`: there is none", None)
+    ]
     explanation: Annotated[
         str, _member("Why it waits, or why it ended as it did, in one sentence", "finished normally", minLength=1)
     ]
@@ -128,6 +146,86 @@ class JobListDocument(TypedDict):
     ]
     missing: Annotated[str | None, _member("What could not be looked into, and why", None)]
     as_of: AsOf
+
+
+Cause = Annotated[
+    str,
+    _member("Why they ended: `exit_code_N`, `signal_N`, or in a word", "exit_code_75", pattern=anchored(CAUSE)),
+]
+Count = Annotated[int, _member("How many jobs", 12, minimum=0)]
+
+
+class NodeFailuresDocument(TypedDict):
+    """How many of a group failed on a node."""
+
+    node: Annotated[str | None, _member("The node, or the nodes; `null`: they never ran", "n1")]
+    count: Count
+
+
+class ThingFailuresDocument(TypedDict):
+    """How many of a group failed for a thing."""
+
+    thing_uuid: ThingId
+    count: Count
+
+
+class FailureFilterDocument(TypedDict):
+    """What `POST /failures/retry` takes, to run the group again."""
+
+    cause: Cause
+    until: Annotated[Moment, _member("They had ended by then", "2026-11-24T00:59:07.113Z")]
+    kind: KindName
+    thing_uuid: NotRequired[ThingId]
+    since: NotRequired[Annotated[Moment, _member("They ended then or later", "2026-11-24T00:00:00Z")]]
+
+
+class FailureGroupDocument(TypedDict):
+    """Jobs of one kind that ended badly for one cause."""
+
+    kind: KindName
+    cause: Cause
+    count: Count
+    runnable: Annotated[int, _member("How many of them Slurm remembers, and can run again", 12, minimum=0)]
+    first_end_time: Annotated[Moment | None, _member("When the first of them ended", "2026-11-24T00:59:03Z")]
+    last_end_time: Annotated[Moment | None, _member("When the last of them ended", "2026-11-24T00:59:03Z")]
+    nodes: Annotated[list[NodeFailuresDocument], Field(description="On which nodes, most first")]
+    things: Annotated[list[ThingFailuresDocument], Field(description="For which things, most first; 100 at most")]
+    things_count: Annotated[int, _member("For how many things", 1, minimum=0)]
+    example: Annotated[JobDocument, Field(description="The last of them that ended")]
+    filter: FailureFilterDocument
+
+
+class FailuresDocument(TypedDict):
+    """Jobs that ended badly, in groups, the largest first."""
+
+    groups: list[FailureGroupDocument]
+    count: Annotated[int, _member("How many jobs all groups have", 12, minimum=0)]
+    complete_since: Annotated[Moment, _member("What ended before may be missing", "2026-11-23T09:00:00Z")]
+    as_of: AsOf
+
+
+class RunAgainDocument(TypedDict):
+    """A job that runs again."""
+
+    job_id: JobId
+    href: Href
+
+
+class NotRunAgainDocument(TypedDict):
+    """A job that does not run again."""
+
+    job_id: JobId
+    detail: Annotated[str, _member("Why not", "The job is in the queue again already.", minLength=1)]
+
+
+class FailuresRetryDocument(TypedDict):
+    """What became of jobs that were to run again, the first that ended first."""
+
+    dry_run: Annotated[bool, _member("Whether nothing was done", False)]
+    count: Annotated[int, _member("How many run again", 12, minimum=0)]
+    jobs: list[RunAgainDocument]
+    refused: list[NotRunAgainDocument]
+    left: Annotated[int, _member("How many there was no time for: make the same call again", 0, minimum=0)]
 
 
 class FieldErrorDocument(TypedDict):

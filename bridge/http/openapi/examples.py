@@ -28,10 +28,14 @@ from bridge.core.errors import (
     UnauthenticatedError,
     UnsupportedMediaTypeError,
 )
+from bridge.core.scopes import Scope
+from bridge.http.documents.page_models import CallerDocument, HistoryDocument
 from bridge.http.documents.problems import problem_document
 from bridge.http.documents.response_models import (
     BatchDocument,
     CancellationsDocument,
+    FailuresDocument,
+    FailuresRetryDocument,
     HealthDocument,
     JobDocument,
     JobListDocument,
@@ -56,6 +60,7 @@ SUBMISSION: SubmissionDocument = {
     "code": 0,
     "err": "",
     "out": "Submitted batch job 17",
+    "qaqc": {"job_id": "18", "href": "/jobs/18"},
 }
 
 BATCH: BatchDocument = {
@@ -93,6 +98,8 @@ JOB: JobDocument = {
     "restarts": 0,
     "array_job_id": None,
     "lane": "live",
+    "caller": None,
+    "after_job_id": None,
     "explanation": "finished normally",
     "href": "/jobs/17",
     "stdout_href": "/jobs/17/stdout",
@@ -110,6 +117,16 @@ RUNNING_JOB: JobDocument = {
     "end_time": None,
     "run_seconds": None,
     "explanation": "is running",
+}
+
+FAILED_JOB: JobDocument = {
+    **JOB,
+    "state": "FAILED",
+    "state_reason": "NonZeroExitCode",
+    "succeeded": False,
+    "exit_code": 75,
+    "explanation": "failed with exit code 75, which says that it may succeed if it runs again: its standard error says "
+    "why",
 }
 
 RETRIED_JOB: JobDocument = {
@@ -207,9 +224,71 @@ CANCELLED: CancellationsDocument = {
     ]
 }
 
+FAILURES: FailuresDocument = {
+    "groups": [
+        {
+            "kind": "parse",
+            "cause": "exit_code_75",
+            "count": 1,
+            "runnable": 1,
+            "first_end_time": "2026-11-24T00:59:03Z",
+            "last_end_time": "2026-11-24T00:59:03Z",
+            "nodes": [{"node": "n1", "count": 1}],
+            "things": [{"thing_uuid": THING, "count": 1}],
+            "things_count": 1,
+            "example": FAILED_JOB,
+            "filter": {"cause": "exit_code_75", "kind": "parse", "until": "2026-11-24T00:59:07.113Z"},
+        }
+    ],
+    "count": 1,
+    "complete_since": "2026-11-23T09:00:00Z",
+    "as_of": "2026-11-24T00:59:07.113Z",
+}
+
+RERUN: FailuresRetryDocument = {
+    "dry_run": False,
+    "count": 1,
+    "jobs": [{"job_id": "17", "href": "/jobs/17"}],
+    "refused": [
+        {
+            "job_id": "12",
+            "detail": "Slurm has forgotten what the job had to do: submit the request again.",
+        }
+    ],
+    "left": 0,
+}
+
+PREVIEW: FailuresRetryDocument = {**RERUN, "dry_run": True}
+
 OUTPUT = "8,759 observations stored\n"
 
 METRICS = 'tsm_bridge_jobs_finished_total{kind="parse",outcome="completed"} 17.0\n'
+
+CALLER: CallerDocument = {"name": "dispatcher", "scopes": [Scope.READ, Scope.SUBMIT]}
+
+HISTORY: HistoryDocument = {
+    "as_of": "2026-11-24T00:59:07.113Z",
+    "current": True,
+    "began_at": "2026-11-24T00:58:00.000Z",
+    "waiting": 3,
+    "running": 2,
+    "last_hour": {"ended_well": 17, "failed": 1, "cancelled": 0, "unseen": 0},
+    "last_day": {"ended_well": 17, "failed": 1, "cancelled": 0, "unseen": 0},
+    "step_seconds": 60,
+    "periods": [
+        {
+            "at": "2026-11-24T00:59:00.000Z",
+            "waiting": 3,
+            "running": 2,
+            "ended_well": 17,
+            "failed": 1,
+            "cancelled": 0,
+            "unseen": 0,
+            "wait_seconds": {"mean": 0.4, "longest": 2},
+            "run_seconds": {"mean": 2.1, "longest": 3},
+        }
+    ],
+}
 
 HEALTH: HealthDocument = {"status": "ok"}
 

@@ -1,12 +1,13 @@
 """`/jobs`: how jobs stand, and their cancellation."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import falcon
 
 from bridge.core.concurrency_limit import CallerShares, ConcurrencyLimit
 from bridge.core.errors import OverloadedError
-from bridge.http.documents.job_json import entity_tag, job_document, page_document, query_document
+from bridge.http.documents.job_json import entity_tag, job_document, page_document, page_tag, query_document
 from bridge.http.documents.query_models import JobIdsQuery, JobListQuery, JobQuery, read_query
 from bridge.http.documents.request_body import read_json_body, read_request, refuse_query
 from bridge.http.middleware.request_context import HAS_HUNG_UP, client_of
@@ -40,7 +41,7 @@ class JobResource:
             else:
                 view = waited
         response.set_header("ETag", f'W/"{entity_tag(view)}"')
-        _say_how_recent(response, self._lookup)
+        say_how_recent(response, self._lookup)
         if request.if_none_match and _may_be_up_to_date(request, view):
             response.status = falcon.HTTP_304
         else:
@@ -87,11 +88,16 @@ class JobListResource:
         self._lookup = lookup
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        """200 with the newest, or those after `cursor`."""
+        """200 with the newest, or those after `cursor`; 304 where the client has them already."""
         query = read_query(JobListQuery, request)
         page = self._lookup.page(query.filter(), query.cursor, query.limit, request.context.deadline)
-        _say_how_recent(response, self._lookup)
-        response.data = page_document(page)
+        tag = page_tag(page)
+        response.set_header("ETag", f'W/"{tag}"')
+        say_how_recent(response, self._lookup)
+        if request.if_none_match and _is_among(tag, request.if_none_match):
+            response.status = falcon.HTTP_304
+        else:
+            response.data = page_document(page)
 
     on_head = on_get
 
@@ -107,7 +113,7 @@ class JobQueryResource:
         refuse_query(request)
         ids = read_request(JobIdsQuery, read_json_body(request)).ids
         found = self._lookup.find_all(ids, request.context.deadline)
-        _say_how_recent(response, self._lookup)
+        say_how_recent(response, self._lookup)
         response.data = query_document(
             [(job_id, found[job_id]) for job_id in ids], request.path, request.context.request_id
         )
@@ -134,10 +140,15 @@ class JobCancellationResource:
 def _may_be_up_to_date(request: falcon.Request, view: JobView) -> bool:
     """Whether the client has the job as it stands (`If-None-Match`), or does not say what it has."""
     tags = request.if_none_match
-    return tags is None or any(tag in ("*", entity_tag(view)) for tag in tags)
+    return tags is None or _is_among(entity_tag(view), tags)
 
 
-def _say_how_recent(response: falcon.Response, lookup: JobLookup) -> None:
+def _is_among(tag: str, tags: Sequence[str]) -> bool:
+    return tag in tags or "*" in tags
+
+
+def say_how_recent(response: falcon.Response, lookup: JobLookup) -> None:
+    """Headers for an answer from memory: it may be old."""
     response.set_header("Cache-Control", "no-store")
     if not lookup.is_current:
         response.set_header("Warning", '110 - "the Slurm controller does not answer; this is its last word"')

@@ -5,6 +5,7 @@ Sources: the job state codes of Slurm's manual, and `job_states` and its flags i
 
 import signal as signals
 
+from bridge.jobs.status.job_view import Job
 from bridge.jobs.status.state_reasons import explain_trouble, explain_waiting
 from bridge.slurm.messages import JobSnapshot
 
@@ -48,6 +49,19 @@ _SLURMS_DOING = {"InactiveLimit", "JobLaunchFailure", "OutOfMemory", "SystemFail
 _SIGNAL_EXIT_CODES = range(129, 193)  # a shell's, for a command that was ended by a signal: 128 and its number
 _TEMPORARY_FAILURE = 75  # EX_TEMPFAIL of sysexits.h; the reference extractor's for a source that does not answer
 _SHELL_EXIT_CODES = {126: "a command that cannot be executed", 127: "a command that is not found"}
+
+
+def explain_job(job: Job) -> str:
+    """The same as `explain`, with what the bridge knows of its own jobs."""
+    if job.is_held:
+        return "waits until the job that is to follow it is submitted, too"
+    if job.follows is not None and job.snapshot.nodes is None:
+        match job.state, job.snapshot.state_reason:
+            case "PENDING", ("Dependency" | None):
+                return f"waits for parse job {job.follows}"
+            case (("PENDING" | "CANCELLED"), "DependencyNeverSatisfied"):
+                return f"was not run, since parse job {job.follows} did not succeed"
+    return explain(job.snapshot)
 
 
 def explain(job: JobSnapshot) -> str:

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from bridge.jobs.requests.metadata import JobMetadata
+from bridge.jobs.requests.metadata import HELD_SECONDS, JobMetadata
 from bridge.slurm.job_ids import cursor_after, index_of, job_order
-from bridge.slurm.messages import Cancel, JobSnapshot
+from bridge.slurm.messages import Cancel, JobSnapshot, Requeue
 from bridge.slurm.states import FINISHED_STATES
 
 
@@ -56,6 +56,23 @@ class Job:
         return self.snapshot.state in FINISHED_STATES
 
     @property
+    def is_held(self) -> bool:
+        """Whether it waits to be let begin, until the job that is to follow it is there. See `HELD_SECONDS`."""
+        job = self.snapshot  # Slurm expects a waiting job to start at its begin time, or later
+        waits_seconds = (job.start_time or 0) - (job.submit_time or 0)
+        return self.metadata.qaqc and self.is_pending and waits_seconds > HELD_SECONDS // 2
+
+    @property
+    def was_in_vain(self) -> bool:
+        """Whether Slurm has cancelled it, as the job that it follows did not succeed."""
+        return self.state == "CANCELLED" and self.snapshot.state_reason == "DependencyNeverSatisfied"
+
+    @property
+    def follows(self) -> str | None:
+        """The id of the job that it follows. `None`: it follows none."""
+        return self.metadata.after_id(self.index)
+
+    @property
     def kind(self) -> str:
         """The name of its kind."""
         return self.metadata.kind
@@ -92,6 +109,11 @@ class Job:
         """The request to cancel it, as long as its id is not another job's."""
         comment, submit_time = self.metadata.to_json(), self.snapshot.submit_time
         return Cancel(self.id, comment, submit_time, only_waiting=only_waiting)
+
+    def requeue(self) -> Requeue:
+        """The request to run it again, as long as its id is not another job's and it has not run again since."""
+        dependency = self.metadata.dependency if self.snapshot.nodes is None else None
+        return Requeue(self.id, self.metadata.to_json(), self.snapshot.submit_time, dependency=dependency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +163,11 @@ class JobView:
     def may_be_cancelled(self) -> bool:
         """Whether the controller has the job, and it has not ended."""
         return self.origin is Origin.CONTROLLER and not self.is_finished
+
+    @property
+    def may_run_again(self) -> bool:
+        """Whether the controller has the job, and it has ended."""
+        return self.origin is Origin.CONTROLLER and self.is_finished
 
 
 def own_jobs(

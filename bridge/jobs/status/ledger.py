@@ -26,6 +26,7 @@ class AcceptedJob:
     accepted_at_seconds: float  # on the monotonic clock
     booted_at: int | None  # when the controller that accepted it was started; `None`: not asked yet
     may_have_duplicate: bool  # another bridge may have been given the same key at the same time
+    first: JobMetadata | None = None  # of the job that it follows, in the latest attempt
 
     @property
     def request(self) -> tuple[str, str]:
@@ -61,13 +62,15 @@ class SubmissionLedger:
         booted_at: int | None,
         *,
         may_have_duplicate: bool = False,
+        first: JobMetadata | None = None,
     ) -> None:
         """The controller has accepted this job; `booted_at` is when that controller was started."""
         now, now_seconds = time.time(), time.monotonic()
         own_ids = ids_of(job_id, descriptor.indices)
         views = [JobView(Job(_pending(own_id, descriptor), metadata), Origin.CONTROLLER, now) for own_id in own_ids]
         jobs = [
-            AcceptedJob(descriptor, metadata, own_id, now_seconds, booted_at, may_have_duplicate) for own_id in own_ids
+            AcceptedJob(descriptor, metadata, own_id, now_seconds, booted_at, may_have_duplicate, first)
+            for own_id in own_ids
         ]
         with self._lock:
             self._unseen |= {view.id: view for view in views}
@@ -100,6 +103,10 @@ class SubmissionLedger:
         """The jobs that a crash of the controller may lose, oldest first."""
         with self._lock:
             return list(self._unsaved.values())
+
+    def of_request(self, request: tuple[str, str]) -> AcceptedJob | None:
+        """The job of a request (`Job.request`), if a crash of the controller may lose it."""
+        return self._unsaved.get(request)
 
     @property
     def has_unsaved(self) -> bool:

@@ -26,6 +26,7 @@ class JobFilter:
     states: frozenset[str] = frozenset()
     thing_uuid: UUID | None = None
     since: float | None = None  # submitted then or later, in seconds since the epoch
+    caller: str | None = None  # submitted by this one
 
     def passes(self, job: Job) -> bool:
         """Whether the job is one of them."""
@@ -34,6 +35,7 @@ class JobFilter:
             and (not self.states or job.state in self.states)
             and (self.thing_uuid is None or job.thing_uuid == self.thing_uuid)
             and (self.since is None or (job.snapshot.submit_time or 0) >= self.since)
+            and (self.caller is None or job.metadata.by == self.caller)
         )
 
 
@@ -69,6 +71,12 @@ class JobLookup:
         if isinstance(found, BridgeError):
             raise found
         return found
+
+    def wait_until_seen(self, deadline: Deadline) -> None:
+        """Let the cache be recent. Raises `ControllerUnreachableError` where the queue has never been seen."""
+        self._cache.wait_until_recent(deadline)
+        if not self._cache.looked_at:
+            raise ControllerUnreachableError("The Slurm controller has not answered yet. Ask again later.")
 
     def submitted_at(self, job_id: str) -> int | None:
         """When the job was submitted, in seconds since the epoch, as far as that is known without asking."""
@@ -128,9 +136,7 @@ class JobLookup:
 
         Raises `ControllerUnreachableError` where the queue has never been seen.
         """
-        self._cache.wait_until_recent(deadline)
-        if not self._cache.looked_at:
-            raise ControllerUnreachableError("The Slurm controller has not answered yet. Ask again later.")
+        self.wait_until_seen(deadline)
         cached = self._cache.newest_first()
         if cursor is not None:
             last = order_of_cursor(cursor)

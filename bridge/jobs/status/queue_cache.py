@@ -144,6 +144,11 @@ class QueueCache:
         return self._snapshot.looked_at
 
     @property
+    def complete_since(self) -> float:
+        """Since when jobs that have left the queue are all remembered, in seconds since the epoch."""
+        return self._snapshot.complete_since
+
+    @property
     def waiting_clients(self) -> int:
         """How many readers wait for a job to change."""
         return self._waiters.count
@@ -259,10 +264,8 @@ class QueueCache:
             for observe in self._observers:
                 observe(changes)
         except ControllerUnreachableError as error:
-            if error.slurm_code or time.monotonic() - look.at_seconds > PATIENCE_SECONDS:
-                failure = error
-            else:
-                failure = self._failure
+            says_something = error.slurm_code or time.monotonic() - look.at_seconds > PATIENCE_SECONDS
+            failure = error if says_something else self._failure
             raise
         except Exception as error:  # whatever it was: the cache is not current any more, and its caller hears of it
             failure = error
@@ -314,9 +317,7 @@ class QueueCache:
             tried_at_seconds = time.monotonic()
             deadline = Deadline.after(LOOK_SECONDS)
             try:
-                with self._changed:
-                    is_turn = self._is_turn(deadline)
-                if is_turn:
+                if self._is_turn_for_look(deadline):
                     self._look(deadline)
                 if time.monotonic() - self._facts_at_seconds > FACTS_SECONDS:
                     self.note_controller(self._gateway.controller(deadline))

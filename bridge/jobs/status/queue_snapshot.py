@@ -20,6 +20,7 @@ class QueueSnapshot:
         self._remembered_max = remembered_max
         self._made_at = time.time()
         self.looked_at = 0.0  # when the queue stood like this, in seconds since the epoch
+        self.complete_since = self._made_at  # of jobs that had left the queue before then some may be missing
         self.pending = 0  # jobs that waited then
         self._jobs: dict[str, Job] = {}
         self._ids_by_key: dict[str, tuple[str, ...]] = {}  # a set takes four times the memory
@@ -143,4 +144,5 @@ class QueueSnapshot:
             job_id, view = next(iter(self._remembered.items()))
             if len(self._remembered) <= self._remembered_max and view.seen_at >= oldest_seen_at:
                 return
+            self.complete_since = max(self.complete_since, view.seen_at)
             del self._remembered[job_id]

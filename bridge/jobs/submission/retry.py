@@ -3,13 +3,16 @@
 import logging
 
 from bridge.core.deadline import Deadline
-from bridge.core.errors import CannotRetryError, ControllerUnreachableError, OverloadedError
+from bridge.core.errors import BridgeError, CannotRetryError, ControllerUnreachableError, OverloadedError
 from bridge.jobs.status.job_view import JobView, Origin
 from bridge.jobs.status.lookup import JobLookup
+from bridge.slurm.errors import requeue_error
 from bridge.slurm.gateway import Gateway
-from bridge.slurm.messages import Requeue
+from bridge.slurm.messages import RequeueOutcome
 
 log = logging.getLogger(__name__)
+
+FORGOTTEN = "Slurm has forgotten what the job had to do: submit the request again."
 
 
 class JobRetrier:
@@ -22,19 +25,26 @@ class JobRetrier:
     def retry(self, job_id: str, deadline: Deadline) -> JobView:
         """Run the job again; returns how it stands then. It keeps its id.
 
-        Raises `CannotRetryError` where it has not ended or Slurm has forgotten it, what `JobLookup.find` and
-        `Gateway.requeue` raise.
+        Raises `CannotRetryError` where it has not ended or Slurm has forgotten it, `SlurmRefusedError` where the
+        cluster does not allow it, what `JobLookup.find` and `Gateway.requeue` raise.
         """
         view = self._lookup.find(job_id, deadline)
         if view.origin is not Origin.CONTROLLER:
-            raise CannotRetryError("Slurm has forgotten what the job had to do: submit the request again.")
+            raise CannotRetryError(FORGOTTEN)
         if not view.is_finished:
             raise CannotRetryError(f"The job has not ended: it is {view.state}. Cancel it first, or wait for its end.")
-        request = Requeue(job_id, view.job.metadata.to_json(), view.job.snapshot.submit_time)
-        if not self._gateway.requeue(request, deadline):
-            raise CannotRetryError("The job is in the queue again already, or Slurm has forgotten it a moment ago.")
+        (outcome,) = self._gateway.requeue([view.job.requeue()], deadline)
+        if not outcome.is_taken:
+            raise refusal(outcome)
         log.info("a job is run again", extra={"job_id": job_id})
         try:
             return self._lookup.find_in_next_look(job_id, deadline)
         except (ControllerUnreachableError, OverloadedError):
             return view
+
+
+def refusal(outcome: RequeueOutcome) -> BridgeError:
+    """Why a job that has ended is not run again."""
+    if outcome.code:
+        return requeue_error(outcome.code, outcome.message)
+    return CannotRetryError("The job is in the queue again already, or Slurm has forgotten it a moment ago.")

@@ -10,7 +10,8 @@ from bridge.slurm.client.pool import WorkerPool
 from bridge.slurm.client.replies import expect
 from bridge.slurm.client.start_gate import StartGate
 from bridge.slurm.errors import WorkerLostError, accounting_error
-from bridge.slurm.messages import ControllerFacts, FindPast, Found, JobSnapshot, LoadPast, Past, Request
+from bridge.slurm.message_format import Request
+from bridge.slurm.messages import ControllerFacts, FindPast, Found, JobSnapshot, LoadPast, Past
 from bridge.slurm.worker.main import accounting_main
 
 R = TypeVar("R")

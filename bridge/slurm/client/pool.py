@@ -17,8 +17,9 @@ from bridge.core.errors import BridgeError, ControllerUnreachableError, Overload
 from bridge.core.process import use_all_cpus
 from bridge.slurm.client.start_gate import StartGate
 from bridge.slurm.errors import WorkerLostError, WorkerUnavailableError
+from bridge.slurm.message_format import Reply, Request
 from bridge.slurm.message_socket import MessageSocket
-from bridge.slurm.messages import Failure, Reply, Request
+from bridge.slurm.messages import Failure
 from bridge.slurm.worker_output import WorkerOutput, run_with_output
 
 log = logging.getLogger(__name__)

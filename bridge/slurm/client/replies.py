@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from bridge.core.errors import BridgeError
 from bridge.slurm.errors import not_sent
-from bridge.slurm.messages import Bug, Failure, NotSent, Reply
+from bridge.slurm.message_format import Reply
+from bridge.slurm.messages import Bug, Failure, NotSent
 
 log = logging.getLogger(__name__)
 

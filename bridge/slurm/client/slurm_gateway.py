@@ -22,6 +22,7 @@ from bridge.slurm.errors import (
     submission_error,
 )
 from bridge.slurm.gateway import WorkerCount
+from bridge.slurm.message_format import Request
 from bridge.slurm.messages import (
     Acceptable,
     AskCluster,
@@ -40,9 +41,10 @@ from bridge.slurm.messages import (
     QueueChange,
     Release,
     Released,
-    Request,
     Requeue,
     Requeued,
+    RequeueJobs,
+    RequeueOutcome,
     Submitted,
     TrySubmission,
 )
@@ -108,10 +110,10 @@ class SlurmGateway:
         """See `Gateway`."""
         self._read(self._asker, Release(job_id), Released, deadline)
 
-    def requeue(self, request: Requeue, deadline: Deadline) -> bool:
+    def requeue(self, jobs: Sequence[Requeue], deadline: Deadline) -> Sequence[RequeueOutcome]:
         """See `Gateway`."""
         try:
-            return expect(Requeued, self._asker.call(request, deadline), requeue_error).is_taken
+            return expect(Requeued, self._asker.call(RequeueJobs(tuple(jobs)), deadline), requeue_error).outcomes
         except WorkerLostError as error:
             raise requeue_error(NO_ANSWER, str(error)) from None
 

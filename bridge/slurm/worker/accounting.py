@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from bridge.slurm.comments import own_text
-from bridge.slurm.messages import FindPast, Found, JobSnapshot, LoadPast, Past, Reply
+from bridge.slurm.message_format import Reply
+from bridge.slurm.messages import FindPast, Found, JobSnapshot, LoadPast, Past
 from bridge.slurm.worker.pyslurm_patches import ended_jobs
 from bridge.slurm.worker.queue import comment_of
 

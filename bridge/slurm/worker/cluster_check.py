@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bridge.slurm.errors import PYSLURM_REFUSED
-from bridge.slurm.messages import Acceptable, AskCluster, ClusterFacts, Failure, JobDescriptor, Reply, TrySubmission
+from bridge.slurm.message_format import Reply
+from bridge.slurm.messages import Acceptable, AskCluster, ClusterFacts, Failure, JobDescriptor, TrySubmission
 from bridge.slurm.worker.library_words import LibraryWords, refusal
 
 if TYPE_CHECKING:

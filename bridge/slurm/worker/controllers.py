@@ -4,7 +4,8 @@ import ctypes
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bridge.slurm.messages import AskController, ControllerFacts, ControllerPing, Ping, Pinged, Reply, RpcLimit
+from bridge.slurm.message_format import Reply
+from bridge.slurm.messages import AskController, ControllerFacts, ControllerPing, Ping, Pinged, RpcLimit
 from bridge.slurm.worker.signing import is_plugin_installed
 
 if TYPE_CHECKING:

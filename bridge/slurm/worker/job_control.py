@@ -6,9 +6,21 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from bridge.slurm.job_ids import array_indices, array_number, elements_id
-from bridge.slurm.messages import Cancel, Cancelled, JobSnapshot, Release, Released, Reply, Requeue, Requeued
+from bridge.slurm.message_format import Reply
+from bridge.slurm.messages import (
+    Cancel,
+    Cancelled,
+    JobSnapshot,
+    Release,
+    Released,
+    Requeue,
+    Requeued,
+    RequeueJobs,
+    RequeueOutcome,
+)
+from bridge.slurm.singletons import is_singleton_name, joined
 from bridge.slurm.states import FINISHED_STATES
-from bridge.slurm.worker.queue import ESLURM_INVALID_JOB_ID, find_element, load, snapshot_of
+from bridge.slurm.worker.queue import ESLURM_INVALID_JOB_ID, load, load_ended, snapshot_of
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -17,6 +29,7 @@ ESLURM_ALREADY_DONE = 2021
 ESLURM_JOB_NOT_PENDING = 2073
 ESLURM_TRANSITION_STATE = 2020  # it is about to end
 ESLURM_JOB_PENDING = 2024
+_REFUSALS = range(2000, 3000)  # of the controller, for what it was asked (`slurm/slurm_errno.h`)
 
 
 def cancel(pyslurm: "ModuleType", request: Cancel) -> Reply:
@@ -59,28 +72,43 @@ def _kill(pyslurm: "ModuleType", job_id: str) -> Cancelled:
     raise pyslurm.RPCError(code)
 
 
-def requeue(pyslurm: "ModuleType", request: Requeue) -> Reply:
-    """Put a job that has ended back into the queue. Raises `pyslurm.RPCError` where Slurm refuses or does not answer.
+def requeue(pyslurm: "ModuleType", request: RequeueJobs) -> Reply:
+    """Put jobs that have ended back into the queue. Raises `pyslurm.RPCError` where the controller does not answer.
 
-    Between the two calls lies a millisecond. Another bridge may do the same in it: then the job waits, as Slurm lets it
-    begin two minutes later at the earliest, and is left as it is.
+    Between the look at them and the calls lie milliseconds. Another bridge may do the same in these: then the job
+    waits, as Slurm lets it begin two minutes later at the earliest, and is left as it is.
     """
-    job = find_element(pyslurm, request.job_id) if "_" in request.job_id else load(pyslurm, int(request.job_id))
+    found = load_ended(pyslurm, [job.job_id for job in request.jobs])
+    return Requeued(tuple(_requeue_if_ended(pyslurm, job, found.get(job.job_id)) for job in request.jobs))
+
+
+def _requeue_if_ended(pyslurm: "ModuleType", request: Requeue, job: Any) -> RequeueOutcome:
     if job is None or not _has_ended_as_requested(snapshot_of(job), request):
-        return Requeued(is_taken=False)
-    answers = ctypes.c_void_p()  # one an element; of one element there is one
-    slurm = ctypes.CDLL(None, use_errno=True)
-    code = 0
-    if slurm.slurm_requeue2(request.job_id.encode(), 0, ctypes.byref(answers)) != 0:
-        code = ctypes.get_errno()
-    elif answers.value:
-        code = ctypes.cast(answers, ctypes.POINTER(_ArrayAnswers)).contents.error_code[0]
-        slurm.slurm_free_job_array_resp(answers)
+        return RequeueOutcome(is_taken=False)
+    code = _requeue(request.job_id)
     if code in (ESLURM_INVALID_JOB_ID, ESLURM_JOB_PENDING, ESLURM_TRANSITION_STATE):
-        return Requeued(is_taken=False)
+        return RequeueOutcome(is_taken=False)
+    if code in _REFUSALS:
+        return RequeueOutcome(is_taken=False, code=code, message=str(pyslurm.RPCError(code).msg))
     if code:
         raise pyslurm.RPCError(code)
-    return Requeued(is_taken=True)
+    dependency = joined(request.dependency, is_singleton=is_singleton_name(job.name or ""))
+    if request.begin_time is not None or dependency is not None:
+        _change(pyslurm, job.id, begin_time=request.begin_time, dependencies=dependency)
+    return RequeueOutcome(is_taken=True)
+
+
+def _requeue(job_id: str) -> int:
+    """Slurm's error number; 0: the job is in the queue again."""
+    answers = ctypes.c_void_p()  # one an element; of one element there is one
+    slurm = ctypes.CDLL(None, use_errno=True)
+    if slurm.slurm_requeue2(job_id.encode(), 0, ctypes.byref(answers)) != 0:
+        return ctypes.get_errno()
+    if not answers.value:
+        return 0
+    code: int = ctypes.cast(answers, ctypes.POINTER(_ArrayAnswers)).contents.error_code[0]
+    slurm.slurm_free_job_array_resp(answers)
+    return code
 
 
 def _has_ended_as_requested(job: JobSnapshot, request: Requeue) -> bool:
@@ -100,9 +128,14 @@ class _ArrayAnswers(ctypes.Structure):
 
 def release(pyslurm: "ModuleType", request: Release) -> Reply:
     """Let the job begin. Raises `pyslurm.RPCError` where the controller does not answer."""
+    _change(pyslurm, int(request.job_id), begin_time=int(time.time()))
+    return Released()
+
+
+def _change(pyslurm: "ModuleType", number: int, **changes: Any) -> None:
+    """Change a job that waits; one that does not is left as it is."""
     try:
-        pyslurm.Job(int(request.job_id)).modify(pyslurm.JobSubmitDescription(begin_time=int(time.time())))
+        pyslurm.Job(number).modify(pyslurm.JobSubmitDescription(**changes))
     except pyslurm.RPCError as error:
         if error.errno not in (ESLURM_INVALID_JOB_ID, ESLURM_ALREADY_DONE, ESLURM_JOB_NOT_PENDING):
             raise
-    return Released()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.core.process import forbid_core_dumps, keep_what_there_is
 from bridge.slurm.errors import PYSLURM_REFUSED
 from bridge.slurm.job_ids import indices_text
+from bridge.slurm.message_format import Reply
 from bridge.slurm.message_socket import MessageSocket
 from bridge.slurm.messages import (
     AskCluster,
@@ -28,12 +29,12 @@ from bridge.slurm.messages import (
     Ping,
     Ready,
     Release,
-    Reply,
-    Requeue,
+    RequeueJobs,
     Submitted,
     TrySubmission,
     VerifyToken,
 )
+from bridge.slurm.singletons import joined
 from bridge.slurm.worker.accounting import find_past, load_past
 from bridge.slurm.worker.cluster_check import cluster_facts, try_submission
 from bridge.slurm.worker.controllers import facts, ping
@@ -69,7 +70,7 @@ def worker_main(line: MessageSocket, slurm_conf_path: str | None) -> None:
         LoadQueue: QueueReader(pyslurm).load,
         Cancel: partial(cancel, pyslurm),
         Release: partial(release, pyslurm),
-        Requeue: partial(requeue, pyslurm),
+        RequeueJobs: partial(requeue, pyslurm),
         AskController: partial(facts, pyslurm),
         AskCluster: partial(cluster_facts, pyslurm),
         TrySubmission: partial(try_submission, partial(_description, pyslurm, extra=None), words),
@@ -183,6 +184,8 @@ def _description(pyslurm: "ModuleType", job: JobDescriptor, extra: str | None) -
         nice=job.nice,
         begin_time=job.begin_time,
         array=_array(job),
+        dependencies=joined(job.dependency, is_singleton=job.is_singleton),
+        kill_on_invalid_dependency=job.dependency is not None,
     )
 
 

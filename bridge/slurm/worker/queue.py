@@ -2,14 +2,15 @@
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from bridge.slurm.comments import own_text
 from bridge.slurm.job_ids import array_indices, array_number, whole_id
-from bridge.slurm.messages import Find, FollowedJob, Found, JobSnapshot, LoadQueue, QueueChange, Reply
+from bridge.slurm.message_format import Reply
+from bridge.slurm.messages import Find, FollowedJob, Found, JobSnapshot, LoadQueue, QueueChange
 from bridge.slurm.states import FINISHED_STATES
 
 if TYPE_CHECKING:
@@ -36,11 +37,19 @@ def load(pyslurm: "ModuleType", number: int) -> Any:
     return job if job.user_id == os.getuid() else None
 
 
-def find_element(pyslurm: "ModuleType", job_id: str) -> Any:
-    """An element of an array that has been started, as pyslurm has it; `None` where there is none."""
-    number = array_number(job_id)
-    jobs = (job for job in pyslurm.Jobs.load().values() if job.user_id == os.getuid() and job.array_id == number)
-    return next((job for job in jobs if job.array_tasks_waiting is None and snapshot_of(job).job_id == job_id), None)
+def load_ended(pyslurm: "ModuleType", job_ids: Sequence[str]) -> dict[str, Any]:
+    """Those of the service's user's jobs with these ids that are there, as pyslurm has them.
+
+    Elements that wait are left out, as they have no record of their own. Costs one look at the queue, where that is
+    not for a single job that is no element.
+    """
+    if len(job_ids) == 1 and "_" not in job_ids[0]:
+        job = load(pyslurm, int(job_ids[0]))
+        return {} if job is None else {job_ids[0]: job}
+    numbers = {array_number(job_id) for job_id in job_ids}
+    ours = (job for job in pyslurm.Jobs.load().values() if job.user_id == os.getuid())
+    meant = (job for job in ours if (job.array_id or job.id) in numbers and job.array_tasks_waiting is None)
+    return {snapshot_of(job).job_id: job for job in meant}
 
 
 def _snapshots(job: Any) -> list[JobSnapshot]:

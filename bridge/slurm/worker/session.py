@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.slurm.conf_path import conf_path as find_conf
 from bridge.slurm.errors import NOT_SENT, OUTCOME_UNKNOWN, SIGNATURE_REFUSED, SLURM_ERROR
-from bridge.slurm.messages import Bug, Failure, JobDescriptor, NotSent, Reply, Request
+from bridge.slurm.message_format import Reply, Request
+from bridge.slurm.messages import Bug, Failure, JobDescriptor, NotSent
 from bridge.slurm.worker.signing import Signature
 
 if TYPE_CHECKING:

@@ -77,6 +77,7 @@ def _waits(served: ServedApplication, times: int) -> bool:
 def test_submit_prints_the_id(command: Command) -> None:
     assert command("submit", "parse", *PARSE) == (0, "1\n", "")
     assert command("submit", "qaqc", *QAQC) == (0, "2\n", "")
+    assert command("submit", "parse", *PARSE, "--qaqc") == (0, "3\n4\n", "")
 
 
 def test_a_target_with_a_password_need_not_be_in_the_command(
@@ -218,6 +219,29 @@ def test_retry(command: Command, gateway: MemoryGateway) -> None:
     assert status == ExitCode.REFUSED
     assert "job 1 (qaqc)  PENDING" in out
     assert err.startswith("tsm-bridge: Job cannot be run again: ")
+
+
+def test_failures(command: Command, gateway: MemoryGateway) -> None:
+    for number, code in enumerate((3, 3, 4), start=1):
+        command("submit", "qaqc", *QAQC)
+        gateway.put(str(number), {**FAILED, "exit_code": code})
+        command("wait", str(number), "--timeout=60")
+    status, out, _ = command("failures")
+    assert status == ExitCode.OK
+    assert re.search(r"2 +qaqc +exit_code_3 +2 +n1 2 +1 .* failed with exit code 3", out)
+    status, out, _ = command("failures", "--cause=exit_code_4", "--json")
+    assert [json.loads(line)["count"] for line in out.splitlines()] == [1]
+    for options, runs in ((["--dry-run"], ["1", "2"]), ([], ["1", "2"])):
+        status, out, _ = command("failures", "--retry", "--cause=exit_code_3", *options)
+        assert (status, out.split()) == (ExitCode.OK, runs)
+    assert gateway.begin_times.keys() == {"1", "2"}
+
+
+@pytest.mark.parametrize("options", [["--retry"], ["--dry-run"], ["--node=n1"], ["--per-minute=1", "--cause=other"]])
+def test_failures_run_again_only_where_that_is_asked_for(command: Command, options: list[str]) -> None:
+    status, _, err = command("failures", *options)
+    assert status == ExitCode.USAGE
+    assert "--retry" in err
 
 
 def test_cancel(command: Command, gateway: MemoryGateway) -> None:

@@ -55,6 +55,14 @@ def test_each_kind_of_job_is_submitted(bridge: Bridge, gateway: MemoryGateway) -
     assert gateway.descriptors["2"].environment["TSM_TARGET"] == QAQC_BODY["target"]
 
 
+def test_a_parse_is_followed_by_quality_control(bridge: Bridge, gateway: MemoryGateway) -> None:
+    done = bridge.submit_parse(**PARSE_BODY, qaqc=True)
+    assert done.qaqc is not None
+    assert bridge.status(done.qaqc.job_id).after_job_id == done.job_id
+    batch = bridge.submit_batch("parse", [{**PARSE_BODY, "qaqc": True}, PARSE_BODY])
+    assert [job.qaqc is not None for job in batch.jobs] == [True, False]
+
+
 def test_a_batch_is_submitted_once(bridge: Bridge, gateway: MemoryGateway) -> None:
     items = [PARSE_BODY, {**PARSE_BODY, "source": "https://storage.example/other.csv"}]
     first, again = (bridge.submit_batch("parse", items, lane="bulk", key="k") for _ in range(2))
@@ -214,6 +222,22 @@ def test_a_job_runs_again(bridge: Bridge, gateway: MemoryGateway) -> None:
     assert not bridge.wait(job_id, timeout_seconds=20).succeeded
     again = bridge.retry(job_id)
     assert (again.job_id, again.state, again.restarts) == (job_id, "PENDING", 1)
+
+
+def test_failures_run_again(bridge: Bridge, gateway: MemoryGateway) -> None:
+    ids = [bridge.submit_qaqc(**QAQC).job_id for _ in range(2)]
+    for job_id in ids:
+        gateway.put(job_id, FAILED)
+        bridge.wait(job_id, timeout_seconds=20)
+    found = bridge.failures(kind="qaqc")
+    (group,) = found.groups
+    assert (found.count, group.count, group.runnable, group.example.job_id) == (2, 2, 2, ids[1])
+    assert group.nodes[0].node == "n1"
+    preview = bridge.retry_failures(group.filter, dry_run=True)
+    done = bridge.retry_failures(group.filter, per_minute=60)
+    assert preview.jobs == done.jobs
+    assert [job.job_id for job in done.jobs] == ids
+    assert bridge.retry_failures(group.filter).count == 0
 
 
 def test_output(bridge: Bridge, tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ def test_a_running_job() -> None:
         "restarts": 1,
         "array_job_id": None,
         "lane": "live",
+        "caller": None,
+        "after_job_id": None,
         "explanation": "is running",
         "source": "controller",
         "as_of": "2026-01-02T03:04:05.678Z",

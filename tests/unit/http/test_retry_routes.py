@@ -61,9 +61,9 @@ def test_another_bridge_that_was_faster_is_left_alone(client: Client, gateway: M
     job = gateway.find(job_id, Deadline.after(1))
     assert job is not None
     request = Requeue(job_id, job.comment, job.submit_time)
-    assert gateway.requeue(request, Deadline.after(1))
+    assert [outcome.is_taken for outcome in gateway.requeue([request], Deadline.after(1))] == [True]
     gateway.put(job_id, {**FAILED, "submit_time": int(time.time()) + 60})  # and has failed again
-    assert not gateway.requeue(request, Deadline.after(1))
+    assert [outcome.is_taken for outcome in gateway.requeue([request], Deadline.after(1))] == [False]
 
 
 @pytest.mark.parametrize("state", ["PENDING", "RUNNING"])

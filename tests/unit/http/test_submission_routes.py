@@ -164,7 +164,7 @@ def test_a_query_that_no_route_knows_is_refused(client: falcon.testing.TestClien
     ("method", "path", "status", "problem_type"),
     [
         pytest.param("GET", "/nowhere", 404, "not-found", id="unknown-route"),
-        pytest.param("POST", "/failures/retry", 404, "not-found", id="route-of-a-later-version"),
+        pytest.param("POST", "/extractor/rerun", 404, "not-found", id="route-of-a-later-version"),
         pytest.param("GET", "/extractor/run", 405, "method-not-allowed", id="wrong-method"),
         pytest.param("DELETE", "/health", 405, "method-not-allowed", id="wrong-method-health"),
         pytest.param("GET", "/jobs/99", 404, "not-found", id="unknown-job"),

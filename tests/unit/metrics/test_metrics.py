@@ -268,7 +268,7 @@ def _call_everything(gateway: Gateway) -> None:
         lambda: gateway.queue(SOON),
         lambda: gateway.cancel(Cancel("1", "", None), SOON),
         lambda: gateway.release("1", SOON),
-        lambda: gateway.requeue(Requeue("1", "", None), SOON),
+        lambda: gateway.requeue([Requeue("1", "", None)], SOON),
         lambda: gateway.controller(SOON),
         lambda: gateway.ping(SOON),
         lambda: gateway.find_past("1", SOON),

@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bridge.slurm.message_format import Reply, Request
 from bridge.slurm.message_socket import MessageSocket
-from bridge.slurm.messages import Bug, JobSnapshot, Ping, QueueChange, Reply, Request, Submitted
+from bridge.slurm.messages import Bug, JobSnapshot, Ping, QueueChange, Submitted
 from tests.support.samples import descriptor
 
 SNAPSHOT = JobSnapshot("20_3", "", "RUNNING", None, 0, 0, 1, 2, None, "n1", "normal", 0)

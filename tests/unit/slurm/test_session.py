@@ -6,7 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from bridge.slurm.messages import AskController, Bug, Failure, JobDescriptor, NotSent, Pinged, Reply, Request, Submitted
+from bridge.slurm.message_format import Reply, Request
+from bridge.slurm.messages import AskController, Bug, Failure, JobDescriptor, NotSent, Pinged, Submitted
 from bridge.slurm.worker.session import Session
 from tests.support.samples import descriptor
 

@@ -1,0 +1,1 @@
+"""Jobs that ended badly: for which cause, and how they run again."""

@@ -1,0 +1,103 @@
+"""What is put right in chains of two jobs (`ChainSubmitter`), as far as the queue shows it.
+
+After a bridge has ended between the two: a held job is let begin whose follower is there, and cancelled where it has
+had none for a while. And where a job that had failed runs again, whoever wanted that: Slurm has cancelled the one that
+was to follow it, which waits again then.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from bridge.core.deadline import Deadline
+from bridge.jobs.status.job_changes import JobChange
+from bridge.jobs.status.job_view import Job
+from bridge.jobs.submission.arrays import by_array, cancellation_of
+from bridge.jobs.submission.known_jobs import KnownJobs
+from bridge.slurm.gateway import Gateway
+from bridge.slurm.job_ids import whole_id
+
+log = logging.getLogger(__name__)
+
+ABANDONED_SECONDS = 60.0  # no request takes so long, nor does one that completes a job of `FRESH_SECONDS`
+
+
+class OpenChains:
+    """The first jobs of chains that may need something done, as looks show them. An observer of the queue cache."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[Job, float]] = {}  # and since when, on the monotonic clock
+        self._restarted: dict[str, Job] = {}  # they had ended, and wait or run again
+        self.on_new: Callable[[], None] = lambda: None
+
+    def observe(self, changes: Sequence[JobChange]) -> None:
+        """Take in what a look has shown."""
+        is_new = False
+        for change in changes:
+            _, since_seconds = self._held.pop(change.before.id, (None, None)) if change.before else (None, None)
+            job = change.after
+            if job is None or not job.metadata.qaqc:
+                continue
+            if job.is_held:
+                self._held[job.id] = job, since_seconds or time.monotonic()
+                is_new = True
+            elif job.snapshot.restarts and not job.is_finished:
+                self._restarted[job.id] = job
+                is_new = True
+        if is_new:
+            self.on_new()
+
+    def __bool__(self) -> bool:
+        return bool(self._held or self._restarted)
+
+    def held(self) -> list[Job]:
+        """Those that wait for their followers."""
+        return [job for job, _ in list(self._held.values())]
+
+    def are_abandoned(self, jobs: Sequence[Job]) -> bool:
+        """Whether they have been held for so long that no request is about to complete them."""
+        now_seconds = time.monotonic()
+        since_seconds = min(self._held.get(job.id, (job, now_seconds))[1] for job in jobs)
+        return now_seconds - since_seconds > ABANDONED_SECONDS
+
+    def restarted(self) -> list[Job]:
+        """Those that run again, and whose followers have not been seen to since."""
+        return list(self._restarted.values())
+
+    def close(self, job: Job) -> None:
+        """The follower of one that runs again is seen to."""
+        self._restarted.pop(job.id, None)
+
+
+class ChainRecovery:
+    """Sees to open chains."""
+
+    def __init__(self, gateway: Gateway, known_jobs: KnownJobs, chains: OpenChains) -> None:
+        self._gateway = gateway
+        self._known_jobs = known_jobs
+        self._chains = chains
+
+    @property
+    def has_work(self) -> bool:
+        """Whether any chain is open."""
+        return bool(self._chains)
+
+    def settle(self, deadline: Deadline) -> None:
+        """See to them, after a look at the queue. Raises what the gateway does."""
+        for jobs in by_array(self._chains.held(), lambda job: job.id):
+            self._settle_held(jobs, deadline)
+        for job in self._chains.restarted():
+            follower = self._known_jobs.follow_up_of(job)
+            if follower and follower.was_in_vain:
+                self._gateway.requeue([follower.requeue()], deadline)
+                log.info("a job waits again for one that runs again", extra={"job_id": follower.id, "first": job.id})
+            self._chains.close(job)
+
+    def _settle_held(self, jobs: list[Job], deadline: Deadline) -> None:
+        job_id = whole_id(jobs[0].id)
+        if any(self._known_jobs.follow_up_of(job) for job in jobs):
+            self._gateway.release(job_id, deadline)
+            log.warning("let a job begin that an interrupted request had left", extra={"job_id": job_id})
+        elif self._chains.are_abandoned(jobs):
+            self._gateway.cancel(cancellation_of(jobs, only_waiting=True), deadline)
+            log.warning("cancelled a job that an interrupted request had left", extra={"job_id": job_id})
