@@ -38,6 +38,7 @@ class MemoryGateway:
         self._snapshots: dict[str, JobSnapshot] = {}
         self.released: set[str] = set()  # ids of the jobs that were let begin
         self.begin_times: dict[str, int | None] = {}  # of jobs that run again
+        self.dependencies: dict[str, str | None] = {}  # of these
         self._told: dict[str, JobSnapshot] | None = None
         self.is_paused = False
         self.is_dead = False
@@ -122,6 +123,7 @@ class MemoryGateway:
         waits = {"state": "PENDING", "state_reason": "BeginTime", "end_time": None, "start_time": None, "nodes": None}
         self.put(request.job_id, {**waits, "restarts": job.restarts + 1, "submit_time": int(time.time())})
         self.begin_times[request.job_id] = request.begin_time
+        self.dependencies[request.job_id] = request.dependency
         return True
 
     def controller(self, deadline: Deadline) -> ControllerFacts:

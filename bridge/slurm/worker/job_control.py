@@ -18,6 +18,7 @@ from bridge.slurm.messages import (
     RequeueJobs,
     RequeueOutcome,
 )
+from bridge.slurm.singletons import is_singleton_name, joined
 from bridge.slurm.states import FINISHED_STATES
 from bridge.slurm.worker.queue import ESLURM_INVALID_JOB_ID, load, load_ended, snapshot_of
 
@@ -91,8 +92,9 @@ def _requeue_if_ended(pyslurm: "ModuleType", request: Requeue, job: Any) -> Requ
         return RequeueOutcome(is_taken=False, code=code, message=str(pyslurm.RPCError(code).msg))
     if code:
         raise pyslurm.RPCError(code)
-    if request.begin_time is not None:
-        _let_begin(pyslurm, job.id, request.begin_time)
+    dependency = joined(request.dependency, is_singleton=is_singleton_name(job.name or ""))
+    if request.begin_time is not None or dependency is not None:
+        _change(pyslurm, job.id, begin_time=request.begin_time, dependencies=dependency)
     return RequeueOutcome(is_taken=True)
 
 
@@ -126,14 +128,14 @@ class _ArrayAnswers(ctypes.Structure):
 
 def release(pyslurm: "ModuleType", request: Release) -> Reply:
     """Let the job begin. Raises `pyslurm.RPCError` where the controller does not answer."""
-    _let_begin(pyslurm, int(request.job_id), int(time.time()))
+    _change(pyslurm, int(request.job_id), begin_time=int(time.time()))
     return Released()
 
 
-def _let_begin(pyslurm: "ModuleType", number: int, begin_time: int) -> None:
-    """Let a job that waits begin then; one that does not is left as it is."""
+def _change(pyslurm: "ModuleType", number: int, **changes: Any) -> None:
+    """Change a job that waits; one that does not is left as it is."""
     try:
-        pyslurm.Job(number).modify(pyslurm.JobSubmitDescription(begin_time=begin_time))
+        pyslurm.Job(number).modify(pyslurm.JobSubmitDescription(**changes))
     except pyslurm.RPCError as error:
         if error.errno not in (ESLURM_INVALID_JOB_ID, ESLURM_ALREADY_DONE, ESLURM_JOB_NOT_PENDING):
             raise
