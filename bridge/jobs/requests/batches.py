@@ -5,11 +5,11 @@ than fit in there. How the items are put into arrays follows from the items alon
 another bridge, is made of the same arrays.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Literal
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from bridge.jobs.requests.kinds import JobKind, JobRequest
@@ -98,8 +98,11 @@ def array_environment(items: Sequence[JobRequest]) -> dict[str, str]:
 
 
 def _size_bytes(item: JobRequest) -> int:
-    return len(_json(item.environment()).encode())
+    return len(_encoder.encode(item.environment()))
 
 
 def _json(variables: Mapping[str, str]) -> str:
-    return json.dumps(variables, ensure_ascii=False, separators=(",", ":"))
+    return _encoder.encode(variables).decode()
+
+
+_encoder = msgspec.json.Encoder()
