@@ -55,8 +55,13 @@ class QueueSnapshot:
         news = {view.id: view.job for view in unseen if self.lacks(view)}
         if not news:
             return self._newest_first
-        others = (job for job in self._newest_first if job.id not in news)
-        return sorted([*news.values(), *others], key=lambda job: job.order, reverse=True)
+        others = self._newest_first
+        if not (news.keys().isdisjoint(self._jobs) and news.keys().isdisjoint(self._remembered)):
+            others = [job for job in others if job.id not in news]
+        latest = sorted(news.values(), key=lambda job: job.order, reverse=True)
+        if others and others[0].order > latest[-1].order:  # seldom: what was submitted since the last look is newer
+            return sorted([*latest, *others], key=lambda job: job.order, reverse=True)
+        return [*latest, *others]
 
     def with_key(self, key: str) -> list[Job]:
         """The jobs that have `key`, in the queue or seen to end, oldest first."""
