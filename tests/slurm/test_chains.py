@@ -107,7 +107,7 @@ def test_a_failed_parse_ends_the_chain_and_a_retry_begins_it_again(
         mended.unlink()
 
 
-def test_elements_follow_elements(bridge: Bridge) -> None:
+def test_elements_follow_elements(bridge: Bridge, slurm: PrivateSlurm, shared_folder: Path) -> None:
     items = [BODY, FAILING, PARSE_BODY, BODY]
     jobs = bridge.post("/extractor/batch", {"items": items}).body["jobs"]
     assert "qaqc" not in jobs[2]
@@ -115,6 +115,18 @@ def test_elements_follow_elements(bridge: Bridge) -> None:
     assert [job["state"] for job in ends.values()] == ["COMPLETED", "CANCELLED", "COMPLETED"]
     assert ends[1]["explanation"] == f"was not run, since parse job {jobs[1]['job_id']} did not succeed"
     assert bridge.get(jobs[3]["href"]).body["state"] == "COMPLETED"
+    mended = shared_folder / "main.py.mended"
+    mended.touch()
+    try:
+        again, follower = jobs[1]["job_id"], jobs[1]["qaqc"]["job_id"]
+        assert bridge.post(f"/jobs/{again}/retry", b"").status == 202
+        bridge.wait_for(follower, lambda job: job["state"] == "PENDING")
+        for job_id in (follower, again):
+            slurm.run("scontrol", "update", f"JobId={job_id}", "StartTime=now")
+        assert bridge.wait_until_finished(follower)["state"] == "COMPLETED"
+        assert bridge.get(f"/jobs/{again}").body["state"] == "COMPLETED"
+    finally:
+        mended.unlink()
 
 
 def test_a_bridge_that_is_killed_leaves_both_jobs_or_neither(

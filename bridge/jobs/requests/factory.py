@@ -29,6 +29,15 @@ class _KindPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job that follows others stands; each field is one of `JobMetadata`."""
+
+    after: str
+    until: int | None = None
+    instead: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JobFactory:
     """Makes the descriptors of jobs of every kind."""
 
@@ -81,13 +90,13 @@ class JobFactory:
     def describe_follow_up(
         self,
         follow_ups: Sequence[JobRequest],
-        first_id: str,
         first: JobMetadata,
         identity: RequestIdentity,
+        place: Place,
         indices: Sequence[int] | None = None,
         running_max: int | None = None,
     ) -> tuple[JobDescriptor, JobMetadata]:
-        """The job that follows the one with id `first_id` and metadata `first`.
+        """The job that follows the one with metadata `first`.
 
         Of an array, element follows element, as far as `indices` has it.
         """
@@ -98,13 +107,16 @@ class JobFactory:
             digest=identity.digest,
             tag=self.hashes.new_tag(identity.key, identity.digest),
             qaqc=False,
-            after=first_id,
+            after=place.after,
+            until=place.until,
+            instead=place.instead,
         )
         if indices is None:
             job = self.descriptor(metadata.kind, follow_ups[0].environment(), metadata.to_json())
         else:
             job = replace(self._array(follow_ups, metadata, running_max), indices=tuple(indices))
-        return replace(self._placed(job, metadata), dependency=metadata.dependency), metadata
+        job = replace(self._placed(job, metadata), dependency=metadata.dependency, begin_time=metadata.until)
+        return job, metadata
 
     def _metadata(self, request: JobRequest, identity: RequestIdentity, request_id: str) -> JobMetadata:
         return JobMetadata(

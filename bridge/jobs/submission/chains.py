@@ -4,6 +4,10 @@ The first is submitted to begin much later (`HELD_SECONDS`), then the second, wh
 let begin. What a bridge leaves behind that ends in between can be told from the queue, by any bridge: a first job that
 is held. It is let begin where the second is there, and else cancelled (`ChainRecovery`), unless the request comes again
 before. Nothing secret is needed for either.
+
+Where second jobs are shared (`qaqc_coalesce_seconds`), one waits for more first jobs of its thing. The next of these
+gets one that follows all of them, and the one that waits is cancelled. Slurm lets jobs of a thing begin in the order of
+their ids, so that the shared one has to have the latest.
 """
 
 import logging
@@ -14,8 +18,9 @@ from dataclasses import replace
 
 from bridge.core.deadline import Deadline
 from bridge.core.errors import BridgeError, OutcomeUnknownError
-from bridge.jobs.requests.factory import JobFactory
-from bridge.jobs.requests.idempotency import IdentityHashes
+from bridge.core.key_locks import KeyLocks
+from bridge.jobs.requests.factory import JobFactory, Place
+from bridge.jobs.requests.idempotency import IdentityHashes, RequestIdentity
 from bridge.jobs.requests.kinds import JobRequest
 from bridge.jobs.requests.metadata import JobMetadata
 from bridge.jobs.status.job_view import Job
@@ -23,6 +28,7 @@ from bridge.jobs.status.ledger import SubmissionLedger
 from bridge.jobs.status.queue_cache import QueueCache
 from bridge.jobs.submission.arrays import by_array, indices_of
 from bridge.jobs.submission.attempts import Attempt, AttemptSubmitter, Submission
+from bridge.jobs.submission.chain_recovery import OpenChains
 from bridge.jobs.submission.known_jobs import KnownJobs
 from bridge.slurm.gateway import Gateway
 from bridge.slurm.job_ids import elements_id, ids_of, whole_id
@@ -30,6 +36,7 @@ from bridge.slurm.messages import Cancel
 
 log = logging.getLogger(__name__)
 
+SHARED_MAX = 20  # jobs that one follows; a comment has room for that many ids
 FRESH_SECONDS = 30.0  # for which a held job may be completed; `ChainRecovery` cancels it later than that
 
 
@@ -45,6 +52,9 @@ class ChainSubmitter:
         cache: QueueCache,
         known_jobs: KnownJobs,
         ledger: SubmissionLedger,
+        key_locks: KeyLocks,
+        chains: OpenChains,
+        coalesce_seconds: int,
     ) -> None:
         self._factory = factory
         self._hashes = hashes
@@ -53,6 +63,9 @@ class ChainSubmitter:
         self._cache = cache
         self._known_jobs = known_jobs
         self._ledger = ledger
+        self._key_locks = key_locks
+        self._chains = chains
+        self._coalesce_seconds = coalesce_seconds
 
     def complete(self, first: Submission, follow_ups: Sequence[JobRequest], attempt: Attempt) -> list[str | None]:
         """Submit it, after `attempt` to submit the first job has had the result `first`; or the array, after an array.
@@ -99,8 +112,51 @@ class ChainSubmitter:
         attempt: Attempt,
     ) -> str:
         identity = self._hashes.follow_up_identity(first, follow_ups, attempt.identity.client_key)
+        if indices is not None or not self._coalesce_seconds:
+            return self._submit(first_id, first, identity, Place(first_id), indices, follow_ups, attempt)
+        with self._key_locks.hold(f"follow-up {identity.digest}", attempt.deadline):
+            self._cache.take_look(attempt.deadline)
+            replaced = self._replaceable(identity.digest)
+            place = self._place_instead(replaced, first_id)
+            second_id = self._submit(first_id, first, identity, place, indices, follow_ups, attempt)
+            for job in replaced:
+                self._cancel_replaced(job, attempt.deadline)
+        return second_id
+
+    def _replaceable(self, digest: str) -> list[Job]:
+        """The jobs that wait for more of their thing, and would do the same; as far as a comment has room for all."""
+        jobs = [job for job in self._chains.replaceable(time.time()) if job.metadata.digest == digest]
+        return jobs if sum(len(job.follows) for job in jobs) < SHARED_MAX else []
+
+    def _place_instead(self, replaced: Sequence[Job], first_id: str) -> Place:
+        if not replaced:
+            return Place(first_id, until=int(time.time()) + self._coalesce_seconds)
+        return Place(
+            ",".join([*dict.fromkeys(job_id for job in replaced for job_id in job.follows), first_id]),
+            until=min(job.metadata.until or 0 for job in replaced),
+            instead=",".join(job.id for job in replaced),
+        )
+
+    def _cancel_replaced(self, job: Job, deadline: Deadline) -> None:
+        """Where that fails, or the job has begun, there is one more than needed."""
+        self._ledger.withdraw(job.request)
+        try:
+            self._gateway.cancel(job.cancellation(only_waiting=True), deadline)
+        except BridgeError as error:
+            log.info("a job runs beside the one that was to replace it", extra={"job_id": job.id, "detail": str(error)})
+
+    def _submit(
+        self,
+        first_id: str,
+        first: JobMetadata,
+        identity: RequestIdentity,
+        place: Place,
+        indices: Sequence[int] | None,
+        follow_ups: Sequence[JobRequest],
+        attempt: Attempt,
+    ) -> str:
         descriptor, metadata = self._factory.describe_follow_up(
-            follow_ups, first_id, first, identity, indices, attempt.descriptor.running_max
+            follow_ups, first, identity, place, indices, attempt.descriptor.running_max
         )
         try:
             second = self._attempts.submit(
