@@ -129,6 +129,23 @@ def test_elements_follow_elements(bridge: Bridge, slurm: PrivateSlurm, shared_fo
         mended.unlink()
 
 
+def test_items_of_a_thing_share_one_quality_control(shared_folder: Path, environment: dict[str, str]) -> None:
+    folder = shared_folder / "sharing"
+    folder.mkdir()
+    items = [
+        {**body, "thing_uuid": thing} for thing in (PARSE_BODY["thing_uuid"], OTHER_THING) for body in (BODY, FAILING)
+    ]
+    with running_bridge(folder, {**environment, "BRIDGE_QAQC_COALESCE_SECONDS": "2"}) as bridge:
+        jobs = bridge.post("/extractor/batch", {"items": items}).body["jobs"]
+        shared = [job["qaqc"]["job_id"] for job in jobs]
+        assert (shared[0], shared[2], len(set(shared))) == (shared[1], shared[3], 2)
+        for number in (1, 3):
+            qaqc = bridge.wait_until_finished(shared[number])
+            assert (qaqc["state"], qaqc["thing_uuid"]) == ("COMPLETED", items[number]["thing_uuid"])
+            assert qaqc["after_job_ids"] == [job["job_id"] for job in jobs[number - 1 : number + 1]]
+            assert qaqc["start_time"] >= max(bridge.get(job["href"]).body["end_time"] for job in jobs)
+
+
 def test_a_bridge_that_is_killed_leaves_both_jobs_or_neither(
     slurm: PrivateSlurm, shared_folder: Path, environment: dict[str, str], waiting_jobs: None
 ) -> None:

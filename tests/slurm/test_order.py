@@ -86,12 +86,12 @@ def overlaps(log: Path) -> list[Any]:
     ]
 
 
-def bodies(*, qaqc: bool) -> list[dict[str, Any]]:
-    """Files of all things, in random order."""
+def bodies() -> list[dict[str, Any]]:
+    """Files of all things, in random order, each to be followed by quality control."""
     numbers = [number % THINGS for number in range(FILES)]
     random.shuffle(numbers)
     return [
-        {**PARSE_BODY, "thing_uuid": thing(number), "source": f"https://storage.example/{place}", "qaqc": qaqc}
+        {**PARSE_BODY, "thing_uuid": thing(number), "source": f"https://storage.example/{place}", "qaqc": True}
         for place, number in enumerate(numbers)
     ]
 
@@ -102,7 +102,7 @@ def wait_until_all_have_ended(slurm: PrivateSlurm) -> None:
 
 def test_no_two_jobs_of_a_thing_overlap(bridge: Bridge, slurm: PrivateSlurm, log: Path) -> None:
     with ThreadPoolExecutor(4) as clients:
-        answers = list(clients.map(lambda body: bridge.post("/extractor/run", body), bodies(qaqc=True)))
+        answers = list(clients.map(lambda body: bridge.post("/extractor/run", body), bodies()))
     assert {answer.status for answer in answers} == {202}
     shown = slurm.run("squeue", "--noheader", "--format=%j %T %k").splitlines()
     assert all(line.startswith("thing-00000000-") and '{"kind":"' in line for line in shown)
@@ -117,11 +117,13 @@ def test_no_two_jobs_of_a_thing_overlap(bridge: Bridge, slurm: PrivateSlurm, log
 
 
 def test_items_of_a_batch_do_not_overlap(bridge: Bridge, slurm: PrivateSlurm, log: Path) -> None:
-    answer = bridge.post("/extractor/batch", {"items": bodies(qaqc=False)})
+    answer = bridge.post("/extractor/batch", {"items": bodies()})
     assert answer.status == 202
     wait_until_all_have_ended(slurm)
     assert overlaps(log) == []
-    assert sum(map(len, runs_of_things(log).values())) == FILES
+    kinds = [[kind for *_, kind in runs] for runs in runs_of_things(log).values()]
+    assert sum(some.count("parse") for some in kinds) == FILES
+    assert [(some.count("qaqc"), some[-1]) for some in kinds] == [(1, "qaqc")] * THINGS
 
 
 def test_a_job_that_runs_again_overlaps_none_either(bridge: Bridge, slurm: PrivateSlurm, log: Path) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from bridge.core.text import CALLER_NAME, CLIENT_ID
-from bridge.jobs.requests.array_things import ARRAY_THINGS, thing_of
+from bridge.jobs.requests.array_things import ARRAY_THINGS, run_of, thing_of
 from bridge.slurm.job_ids import JOB_NUMBER
 
 # A job that another one is to follow is submitted to begin so much later, and let begin as soon as both are there: the
@@ -43,7 +43,7 @@ class JobMetadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     qaqc: bool = False  # a quality-control job follows it, and is known by `IdentityHashes.follow_up_key`
     after: _JobNumbers | None = None  # the job that this one follows, or the array: element follows element
     # Of a job for which others may come that follow jobs of the same thing: until when one of these may replace it.
-    until: int | None = None  # in seconds since the epoch
+    until: int | None = None  # in seconds since the epoch; 0: an element follows all of its thing in an array
     instead: _JobNumbers | None = None  # those that it has replaced, with which it shares the jobs that they follow
 
     def key_of(self, index: int | None) -> str:
@@ -58,14 +58,25 @@ class JobMetadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     def after_ids(self, index: int | None) -> list[str]:
         """The ids of the jobs that the element with this index follows; the last one is that of its own request."""
-        return [job_id if index is None else f"{job_id}_{index}" for job_id in (self.after or "").split(",") if job_id]
+        if self.after is None:
+            return []
+        if index is None:
+            return self.after.split(",")
+        indices = range(index, index + 1) if self.until is None else self.run_of(index)
+        return [f"{self.after}_{one}" for one in indices]
+
+    def run_of(self, index: int) -> range:
+        """The indices of the elements of its array that work for the same thing."""
+        return range(index, index + 1) if self.things is None else run_of(self.things, index)
 
     @property
     def dependency(self) -> str | None:
         """What Slurm is told of the jobs that this one follows. `None`: it follows none."""
         if self.after is None:
             return None
-        if "," in self.after:  # one of them may fail, and the data of the others are checked all the same
+        if (
+            "," in self.after or self.until == 0
+        ):  # one of them may fail: the data of the others are checked all the same
             return f"afterany:{self.after.replace(',', ':')}"
         return f"afterok:{self.after}" if self.things is None else f"aftercorr:{self.after}"
 

@@ -4,6 +4,7 @@ Sources: the job state codes of Slurm's manual, and `job_states` and its flags i
 """
 
 import signal as signals
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from bridge.jobs.status.job_view import Job
@@ -59,7 +60,7 @@ def explain_job(job: Job) -> str:
     if job.replaced_by is not None:
         return f"was not run: job {job.replaced_by} came instead, which does the same after later parses, too"
     if job.follows and job.snapshot.nodes is None:
-        firsts = f"parse job{'s' if job.follows[1:] else ''} {' and '.join(job.follows)}"
+        firsts = _firsts_in_words(job.follows)
         match job.state, job.snapshot.state_reason:
             case "PENDING", "BeginTime" if job.metadata.until and not job.snapshot.restarts:
                 until = datetime.fromtimestamp(job.metadata.until, UTC)
@@ -69,6 +70,12 @@ def explain_job(job: Job) -> str:
             case (("PENDING" | "CANCELLED"), "DependencyNeverSatisfied"):
                 return f"was not run, since {firsts} did not succeed"
     return explain(job.snapshot)
+
+
+def _firsts_in_words(job_ids: Sequence[str]) -> str:
+    if len(job_ids) <= 2:
+        return f"parse job{'s' if job_ids[1:] else ''} {' and '.join(job_ids)}"
+    return f"{len(job_ids)} parse jobs, the last of which is {job_ids[-1]}"
 
 
 def explain(job: JobSnapshot) -> str:

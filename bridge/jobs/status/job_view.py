@@ -71,7 +71,7 @@ class Job:
     @property
     def is_shared(self) -> bool:
         """Whether it follows several jobs, or another does what it was to do: one that fails does not keep it away."""
-        return self.replaced_by is not None or len(self.follows) > 1
+        return self.replaced_by is not None or len(self.follows) > 1 or self.metadata.until == 0
 
     @property
     def replaced_ids(self) -> list[str]:

@@ -12,7 +12,7 @@ their ids, so that the shared one has to have the latest.
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ from bridge.jobs.submission.attempts import Attempt, AttemptSubmitter, Submissio
 from bridge.jobs.submission.chain_recovery import OpenChains
 from bridge.jobs.submission.known_jobs import KnownJobs
 from bridge.slurm.gateway import Gateway
-from bridge.slurm.job_ids import elements_id, ids_of, whole_id
+from bridge.slurm.job_ids import elements_id, ids_of, index_of, whole_id
 from bridge.slurm.messages import Cancel
 
 log = logging.getLogger(__name__)
@@ -67,22 +67,31 @@ class ChainSubmitter:
         self._chains = chains
         self._coalesce_seconds = coalesce_seconds
 
-    def complete(self, first: Submission, follow_ups: Sequence[JobRequest], attempt: Attempt) -> list[str | None]:
+    @property
+    def is_sharing(self) -> bool:
+        """Whether jobs of a thing share the one that follows them."""
+        return bool(self._coalesce_seconds)
+
+    def complete(self, first: Submission, follow_ups: Mapping[int, JobRequest], attempt: Attempt) -> list[str | None]:
         """Submit it, after `attempt` to submit the first job has had the result `first`; or the array, after an array.
 
-        Returns its id, or those of its elements. Raises what `Gateway.submit` does: then there is neither, or the
-        request has to come again.
+        `follow_ups` are by the index of the element that they follow; the first job's, where it is no array, is 0.
+        Returns the id of what follows it, or each of its elements; `None`: nothing does. Raises what `Gateway.submit`
+        does: then there is neither, or the request has to come again.
         """
-        indices = attempt.descriptor.indices
+        job_ids = ids_of(first.job_id, attempt.descriptor.indices)
         if first.metadata == attempt.metadata:
-            return [*ids_of(self._follow(first.job_id, first.metadata, indices, follow_ups, attempt), indices)]
+            indices = None if attempt.descriptor.indices is None else [*follow_ups]
+            second_id = self._follow(first.job_id, first.metadata, indices, follow_ups, attempt)
+            seconds = dict(zip(follow_ups, ids_of(second_id, indices), strict=True))
+            return [seconds.get(index_of(job_id) or 0) for job_id in job_ids]
         # Another bridge has submitted the first one, and maybe the second.
         self._cache.take_trusted_look(attempt.deadline)
-        views = map(self._cache.find, ids_of(first.job_id, indices))
+        views = map(self._cache.find, job_ids)
         return self.complete_known([view.job for view in views if view], follow_ups, attempt)
 
     def complete_known(
-        self, firsts: Sequence[Job], follow_ups: Sequence[JobRequest], attempt: Attempt
+        self, firsts: Sequence[Job], follow_ups: Mapping[int, JobRequest], attempt: Attempt
     ) -> list[str | None]:
         """The same for a job, or the elements of an array, that the last look has shown.
 
@@ -90,7 +99,8 @@ class ChainSubmitter:
         """
         seconds = {first.id: self._known_jobs.follow_up_of(first) for first in firsts}
         ids = {first_id: second.id if second else None for first_id, second in seconds.items()}
-        held = [first for first in firsts if first.is_held and ids[first.id] is None]
+        unfollowed = [first for first in firsts if ids[first.id] is None and (first.index or 0) in follow_ups]
+        held = [first for first in unfollowed if first.is_held]
         for jobs in by_array(held, lambda job: job.id):
             first_id, metadata = whole_id(jobs[0].id), jobs[0].metadata
             indices = indices_of(job.id for job in jobs)
@@ -108,12 +118,13 @@ class ChainSubmitter:
         first_id: str,
         first: JobMetadata,
         indices: Sequence[int] | None,
-        follow_ups: Sequence[JobRequest],
+        follow_ups: Mapping[int, JobRequest],
         attempt: Attempt,
     ) -> str:
         identity = self._hashes.follow_up_identity(first, follow_ups, attempt.identity.client_key)
-        if indices is not None or not self._coalesce_seconds:
-            return self._submit(first_id, first, identity, Place(first_id), indices, follow_ups, attempt)
+        if indices is not None or not self.is_sharing:
+            place = Place(first_id, until=0 if self.is_sharing else None)
+            return self._submit(first_id, first, identity, place, indices, follow_ups, attempt)
         with self._key_locks.hold(f"follow-up {identity.digest}", attempt.deadline):
             self._cache.take_look(attempt.deadline)
             replaced = self._replaceable(identity.digest)
@@ -152,7 +163,7 @@ class ChainSubmitter:
         identity: RequestIdentity,
         place: Place,
         indices: Sequence[int] | None,
-        follow_ups: Sequence[JobRequest],
+        follow_ups: Mapping[int, JobRequest],
         attempt: Attempt,
     ) -> str:
         descriptor, metadata = self._factory.describe_follow_up(

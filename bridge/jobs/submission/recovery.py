@@ -205,17 +205,19 @@ class JobRecovery:
             return job.metadata, job.descriptor.dependency
         index = index_of(job.job_id)
         known = self._ledger.of_request((job.first.key_of(index), job.first.digest))
-        *others, own_id = job.metadata.after_ids(index)
+        own_id = job.metadata.after_ids(index)[-1]
         first, first_id = (known.metadata, known.job_id) if known else (job.first, own_id)
         view = self._cache.find(first_id)
         has_failed = view is None or view.is_lost or (view.is_finished and view.state != "COMPLETED")
-        if (has_failed and not others) or (view and first != job.first and self._known_jobs.follow_up_of(view.job)):
+        is_shared = (job.metadata.dependency or "").startswith("afterany")
+        if (has_failed and not is_shared) or (view and first != job.first and self._known_jobs.follow_up_of(view.job)):
             return None
+        others = (job.metadata.after or "").split(",")[:-1]
         after = ",".join([*(self._new_ids.get(other, other) for other in others), whole_id(first_id)])
         metadata = replace(job.metadata, after=after)
         if first != job.first:
             metadata = replace(metadata, key=self._hashes.follow_up_key(first))
-        has_succeeded = not others and view is not None and view.is_finished
+        has_succeeded = not is_shared and view is not None and view.is_finished
         return metadata, None if has_succeeded else metadata.dependency
 
     def _submit_again(

@@ -72,5 +72,5 @@ class JobSubmitter:
         follow_up = request.follow_up()
         if follow_up is None:
             return done
-        (follow_up_id,) = self._chains.complete(done, [follow_up], attempt)
+        (follow_up_id,) = self._chains.complete(done, {0: follow_up}, attempt)
         return replace(done, follow_up_id=follow_up_id)

@@ -59,13 +59,14 @@ def client(gateway: MemoryGateway) -> Iterator[Client]:
 
 
 @contextmanager
-def running_bridge(gateway: MemoryGateway) -> Iterator[Client]:
+def running_bridge(gateway: MemoryGateway, **changes: Any) -> Iterator[Client]:
     """With its recovery, after one that ran before."""
     gateway.tell_all_again()
-    services = Services.of(settings(), gateway, b"secret", FAST)
+    of_it = settings(**changes)
+    services = Services.of(of_it, gateway, b"secret", FAST)
     services.start()
     try:
-        yield Client(create_app(settings(), services))
+        yield Client(create_app(of_it, services))
     finally:
         services.close()
 
@@ -336,11 +337,7 @@ def test_once_the_time_is_over_a_parse_has_its_own_quality_control(gateway: Inte
 
 
 def test_a_parse_that_runs_again_has_its_data_checked_though_the_job_is_shared(gateway: InterruptedGateway) -> None:
-    shared = settings(qaqc_coalesce_seconds=60)
-    services = Services.of(shared, gateway, b"secret", FAST)
-    services.start()
-    try:
-        client = Client(create_app(shared, services))
+    with running_bridge(gateway, qaqc_coalesce_seconds=60) as client:
         post(client)
         post(client)
         gateway.put("1", {"state": "FAILED", "nodes": "n1", "exit_code": 75, "end_time": int(time.time())})
@@ -348,8 +345,49 @@ def test_a_parse_that_runs_again_has_its_data_checked_though_the_job_is_shared(g
         assert client.simulate_get("/jobs/2").json["replaced_by_job_id"] == "4"
         assert client.simulate_post("/jobs/1/retry").status_code == 202
         wait_until(lambda: gateway.dependencies == {"1": None, "2": "afterok:1"}, "its own one waits for it")
-    finally:
-        services.close()
+
+
+def sharing_batch() -> dict[str, Any]:
+    """Five items of two things, one of which nothing is to follow."""
+    other = {**BODY, "thing_uuid": "00000000-0000-4000-8000-000000000001"}
+    items = [BODY, other, {**BODY, "qaqc": False}, BODY, other]
+    return {"items": [{**item, "source": f"https://storage.example/{n}"} for n, item in enumerate(items)]}
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["once", "again"])
+def test_items_of_a_thing_share_one_quality_control(sharing: Client, gateway: InterruptedGateway, again: bool) -> None:
+    answers = [post(sharing, sharing_batch(), key="key") for _ in range(1 + again)]
+    assert [answer.status_code for answer in answers] == [202, 200][: len(answers)]
+    ids = [(job["job_id"], job.get("qaqc", {}).get("job_id")) for job in answers[-1].json["jobs"]]
+    assert ids == [("2_0", "3_1"), ("2_2", "3_3"), ("1_0", None), ("2_1", "3_1"), ("2_3", "3_3")]
+    qaqc = gateway.descriptors["3"]
+    assert (qaqc.dependency, qaqc.indices, qaqc.begin_time) == ("afterany:2", (1, 3), None)
+    assert set(qaqc.environment) >= {"TSM_ITEM_1", "TSM_ITEM_3"}
+    shown = sharing.simulate_get("/jobs/3_3").json
+    assert shown["thing_uuid"] == "00000000-0000-4000-8000-000000000001"
+    assert shown["after_job_ids"] == ["2_2", "2_3"]
+    assert shown["explanation"] == "waits for parse jobs 2_2 and 2_3"
+
+
+def test_items_in_order_share_one_quality_control_after_the_last(gateway: InterruptedGateway) -> None:
+    with running_application(gateway, settings(qaqc_coalesce_seconds=60, order_per_thing=True)) as client:
+        answers = [post(client, sharing_batch(), key="key") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [202, 200]
+    for answer in answers:
+        ids = [(job["job_id"], job.get("qaqc", {}).get("job_id")) for job in answer.json["jobs"]]
+        assert ids == [("1_0", "5_0"), ("2_0", "7_0"), ("3_0", None), ("4_0", "5_0"), ("6_0", "7_0")]
+    assert [job.dependency for job in gateway.descriptors.values()] == [*[None] * 4, "afterany:4", None, "afterany:6"]
+
+
+def test_an_element_that_runs_again_has_its_data_checked_though_the_job_is_shared(gateway: InterruptedGateway) -> None:
+    with running_bridge(gateway, qaqc_coalesce_seconds=60) as client:
+        post(client, {"items": [BODY, {**BODY, "source": "https://storage.example/other"}]})
+        ended = {"nodes": "n1", "end_time": int(time.time())}
+        gateway.put("1_0", {"state": "FAILED", "exit_code": 75, **ended})
+        gateway.put("2_1", {"state": "COMPLETED", **ended})
+        wait_until(lambda: client.simulate_get("/jobs/1_0").json["finished"], "it has ended")
+        assert client.simulate_post("/jobs/1_0/retry").status_code == 202
+        wait_until(lambda: gateway.dependencies.get("2_1") == "afterok:1_0", "the shared one waits for it")
 
 
 def test_items_of_a_batch_are_followed_element_by_element(client: Client, gateway: InterruptedGateway) -> None:
