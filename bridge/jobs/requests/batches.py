@@ -5,11 +5,11 @@ than fit in there. How the items are put into arrays follows from the items alon
 another bridge, is made of the same arrays.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from bridge.jobs.requests.kinds import JobKind, JobRequest
@@ -59,8 +59,8 @@ def arrays_of(items: Sequence[JobRequest], *, are_ordered: bool) -> list[list[in
     """
     if are_ordered:
         return [[place] for place in range(len(items))]
-    alone = [place for place, item in enumerate(items) if item.follow_up() is None]
-    followed = [place for place, item in enumerate(items) if item.follow_up() is not None]
+    alone = [place for place, item in enumerate(items) if not item.is_followed]
+    followed = [place for place, item in enumerate(items) if item.is_followed]
     return [*_arrays(items, alone), *_arrays(items, followed)]
 
 
@@ -106,8 +106,11 @@ def last_of_things(items: Sequence[JobRequest], places: Iterable[int]) -> set[in
 
 
 def _size_bytes(item: JobRequest) -> int:
-    return len(_json(item.environment()).encode())
+    return len(_encoder.encode(item.environment()))
 
 
 def _json(variables: Mapping[str, str]) -> str:
-    return json.dumps(variables, ensure_ascii=False, separators=(",", ":"))
+    return _encoder.encode(variables).decode()
+
+
+_encoder = msgspec.json.Encoder()

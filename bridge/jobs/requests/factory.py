@@ -132,7 +132,7 @@ class JobFactory:
             identity.digest,
             by=identity.caller,
             tag=self.hashes.new_tag(identity.key, identity.digest),
-            qaqc=request.follow_up() is not None,
+            qaqc=request.is_followed,
         )
 
     def _placed(self, job: JobDescriptor, metadata: JobMetadata) -> JobDescriptor:

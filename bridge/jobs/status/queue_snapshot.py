@@ -1,6 +1,7 @@
 """The bridge's own jobs by id and by key: those in the queue, and those that have left it."""
 
 import time
+from collections import OrderedDict
 from collections.abc import Iterable
 
 from bridge.jobs.status.gone_jobs import GoneJobs
@@ -23,7 +24,8 @@ class QueueSnapshot:
         self.pending = 0  # jobs that waited then
         self._jobs: dict[str, Job] = {}
         self._ids_by_key: dict[str, tuple[str, ...]] = {}  # a set takes four times the memory
-        self._remembered: dict[str, JobView] = {}  # not in the queue any more; the first that left comes first
+        # Not in the queue any more, the first that left first; see `SubmissionLedger` for why it is no plain dict.
+        self._remembered: OrderedDict[str, JobView] = OrderedDict()
         self._gone = GoneJobs(remembered_max)
         self._replacing: dict[str, Job] = {}  # by the id of a job: the one that was submitted instead
         self._newest_first: list[Job] | None = None  # None: to be sorted again
@@ -54,8 +56,13 @@ class QueueSnapshot:
         news = {view.id: view.job for view in unseen if self.lacks(view)}
         if not news:
             return self._newest_first
-        others = (job for job in self._newest_first if job.id not in news)
-        return sorted([*news.values(), *others], key=lambda job: job.order, reverse=True)
+        others = self._newest_first
+        if not (news.keys().isdisjoint(self._jobs) and news.keys().isdisjoint(self._remembered)):
+            others = [job for job in others if job.id not in news]
+        latest = sorted(news.values(), key=lambda job: job.order, reverse=True)
+        if others and others[0].order > latest[-1].order:  # seldom: what was submitted since the last look is newer
+            return sorted([*latest, *others], key=lambda job: job.order, reverse=True)
+        return [*latest, *others]
 
     def with_key(self, key: str) -> list[Job]:
         """The jobs that have `key`, in the queue or seen to end, oldest first."""

@@ -99,7 +99,7 @@ class BatchSubmitter:
             known = [] if offered_key is None else self._known(identities, deadline)
             missing = [batch.items[place] for of_array in places[len(known) :] for place in of_array]
             if missing:
-                self._pending_limit.admit(deadline, sum(1 if item.follow_up() is None else 2 for item in missing))
+                self._pending_limit.admit(deadline, sum(1 + item.is_followed for item in missing))
             running_max = self._running_max(batch, len(places))
             followed = self._followed(batch.items, places)
             for number, (identity, of_array) in enumerate(zip(identities, places, strict=True)):
@@ -141,7 +141,7 @@ class BatchSubmitter:
         Where jobs of a thing share that, it follows the last one of the thing in an array, or in the whole batch, where
         these are in order.
         """
-        followed = [[place for place in array if items[place].follow_up()] for array in arrays]
+        followed = [[place for place in array if items[place].is_followed] for array in arrays]
         if not self._chains.is_sharing:
             return set(chain(*followed))
         groups = [chain(*followed)] if self._factory.order_per_thing else followed
@@ -204,7 +204,7 @@ def _shared(done: Sequence[tuple[str, str | None]], items: Sequence[JobRequest])
     pairs: list[tuple[str, str | None]] = []
     later: dict[object, str | None] = {}
     for (job_id, follow_up_id), item in zip(reversed(done), reversed(items), strict=True):
-        if item.follow_up() is not None:
+        if item.is_followed:
             follow_up_id = later[item.thing_uuid] = follow_up_id or later.get(item.thing_uuid)
         pairs.append((job_id, follow_up_id))
     return pairs[::-1]

@@ -75,6 +75,7 @@ function Facts({ job }) {
     ["Request", html`<span class="mono">${job.request_id}</span>`],
     ["Lane", job.array_job_id && job.lane],
     ["Array", job.array_job_id],
+    ["After", job.after_job_id && html`<a href=${`#/jobs/${job.after_job_id}`}>job ${job.after_job_id}</a>, once it has ended well`],
     ["Partition", job.partition],
     ["Node", job.nodes],
     ["Exit code", job.exit_code],

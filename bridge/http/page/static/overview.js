@@ -3,17 +3,19 @@
 import { html } from "./preact.js";
 import { useLive } from "./live.js";
 import { Plot } from "./charts.js";
+import { Failures } from "./failures.js";
 import { JobTable } from "./jobs.js";
 import { Choice, Fault, Heading } from "./parts.js";
 import { duration, moment, number } from "./words.js";
 
 const SPANS = { hour: 3600, day: 86400 };
 
-export function Overview({ history, span, setSpan }) {
+export function Overview({ history, caller, span, setSpan }) {
   const latest = useLive("jobs?limit=10", 3);
   return html`
     <${Heading} title="Overview" />
     ${history && html`<${Figures} history=${history} />`}
+    <${Failures} caller=${caller} />
     ${history && html`<section aria-labelledby="over-time">
       <div class="title"><h2 id="over-time">Over time</h2>
         <${Choice} label="How far back" value=${span} choose=${setSpan} options=${[["hour", "last hour"], ["day", "last day"]]} /></div>
