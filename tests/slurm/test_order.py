@@ -112,7 +112,7 @@ def test_no_two_jobs_of_a_thing_overlap(bridge: Bridge, slurm: PrivateSlurm, log
     kinds = {name: [kind for *_, kind in runs] for name, runs in runs_of_things(log).items()}
     assert sum(some.count("parse") for some in kinds.values()) == FILES
     assert [some[-1] for some in kinds.values()] == ["qaqc"] * THINGS
-    ends = Counter(bridge.get(answer.body["qaqc"]["href"]).body["state"] for answer in answers)
+    ends = Counter(bridge.wait_until_finished(answer.body["qaqc"]["job_id"])["state"] for answer in answers)
     assert ends == {"CANCELLED": FILES - ends["COMPLETED"], "COMPLETED": sum(s.count("qaqc") for s in kinds.values())}
 
 
