@@ -15,21 +15,20 @@ from bridge.client import Bridge
 
 URL = "http://localhost:5000"
 TARGET = "sqlite:////work/sontsm/stores/demo.db"
+SILENT = "http://localhost:5081/"  # nothing answers there
 SOURCE = "http://localhost:5080/sf-temps.csv"
 THING = UUID("ce2b4fb6-d9de-11eb-a236-125e5a40a845")  # as seed.py has it
 NOWHERE = UUID(int=0x5EED)  # a thing that the demo does not know
-WIDTH, HEIGHT = 1120, 860
+ROUNDS = 12  # of jobs; some minutes
+WIDTH, HEIGHT = 1280, 960
 
 
 def run_jobs(bridge: Bridge) -> None:
     """Some that end well, some that do not, and some that are left to run."""
-    for _ in range(3):
+    for _ in range(ROUNDS):
         parses = [
-            bridge.submit_parse(parser="CsvParser", target=TARGET, source=SOURCE, thing_uuid=thing)
-            for thing in (THING, NOWHERE, THING)
-        ]
-        parses += [
-            bridge.submit_parse(parser="CsvParser", target=TARGET, source="http://localhost:5081/", thing_uuid=THING)
+            bridge.submit_parse(parser="CsvParser", target=TARGET, source=source, thing_uuid=thing)
+            for source, thing in ((SOURCE, THING), (SOURCE, NOWHERE), (SOURCE, THING), (SILENT, THING), (SOURCE, THING))
         ]
         with ThreadPoolExecutor() as waiters:
             list(waiters.map(lambda parse: bridge.wait(parse.job_id), parses))
