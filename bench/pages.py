@@ -4,8 +4,8 @@ Usage, as root in the box: ./container/shell python -m bench.pages [--pages 50] 
 
 Each page asks for what the overview asks for, as often. First nobody submits: with some thousand jobs in the queue it
 counts the requests at the controller and the CPU time of the service, workers included. Then each round measures
-submissions beside one client that asks how a job stands, for whom the bridge looks at the queue once a second, and beside
-the pages; each time on a Slurm and a bridge of its own. The ratio is the median of the rounds' ratios.
+submissions beside one client that asks how a job stands, for whom the bridge looks at the queue once a second, and
+beside the pages; each time on a Slurm and a bridge of its own. The ratio is the median of the rounds' ratios.
 """
 
 import argparse
