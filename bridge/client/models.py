@@ -67,6 +67,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     as_of: datetime
     array_job_id: str | None = None  # of the array that it is an element of; older bridges do not say
     lane: str = "live"
+    attempt: int = 1  # which of its runs this is; older bridges do not say
+    attempts_max: int | None = None  # how many it may have, after faults that may pass
 
     @property
     def is_lost(self) -> bool:

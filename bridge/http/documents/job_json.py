@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from bridge.core.errors import BridgeError
 from bridge.http.documents.problems import problem_document
 from bridge.http.documents.response_models import BatchDocument, JobFields, SubmissionDocument
-from bridge.jobs.status.explanations import explain
+from bridge.jobs.status.explanations import explain_job
 from bridge.jobs.status.job_view import Job, JobView
 from bridge.jobs.status.lookup import JobPage
 from bridge.jobs.submission.batches import BatchSubmission
@@ -139,9 +139,11 @@ def _fields(known_job: Job, is_lost: bool) -> JobFields:
         "nodes": job.nodes,
         "partition": job.partition,
         "restarts": job.restarts,
+        "attempt": known_job.attempt,
+        "attempts_max": metadata.attempts,
         "array_job_id": None if known_job.index is None else whole_id(job.job_id),
         "lane": metadata.lane or "live",
-        "explanation": LOST if is_lost else explain(job),
+        "explanation": LOST if is_lost else explain_job(known_job),
         "href": href,
         "stdout_href": f"{href}/stdout",
         "stderr_href": f"{href}/stderr",

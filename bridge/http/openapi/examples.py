@@ -93,6 +93,8 @@ JOB: JobDocument = {
     "nodes": "n1",
     "partition": "normal",
     "restarts": 0,
+    "attempt": 1,
+    "attempts_max": None,
     "array_job_id": None,
     "lane": "live",
     "explanation": "finished normally",
@@ -138,7 +140,9 @@ RETRIED_JOB: JobDocument = {
     "run_seconds": None,
     "nodes": None,
     "restarts": 1,
-    "explanation": "was put back into the queue and runs again after a pause, of two minutes by Slurm's default",
+    "attempt": 2,
+    "explanation": "was put back into the queue and runs again after a pause, of two minutes by Slurm's default; "
+    "attempt 2",
 }
 
 ERRORS: dict[type[BridgeError], BridgeError] = {

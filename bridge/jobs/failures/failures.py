@@ -100,7 +100,7 @@ class Failures:
     def _failed(self) -> Iterator[tuple[Job, str]]:
         for job in self._cache.newest_first():
             cause = cause_of(job.snapshot)
-            if cause is not None and not self._gave_way(job):
+            if cause is not None and not job.runs_again and not self._gave_way(job):
                 yield job, cause
 
     def _gave_way(self, job: Job) -> bool:

@@ -25,6 +25,11 @@ class _KindPart:
     script: str
     settings: KindSettings
 
+    @property
+    def attempts(self) -> int | None:
+        """How often a job may run; `None`: once."""
+        return self.settings.retry_attempts if self.settings.retry_causes else None
+
 
 @dataclass(frozen=True, slots=True)
 class JobFactory:
@@ -59,6 +64,7 @@ class JobFactory:
             identity.digest,
             by=identity.caller,
             tag=self.hashes.new_tag(identity.key, identity.digest),
+            attempts=self.kinds[request.kind].attempts,
         )
         return self.descriptor(request.kind, request.environment(), metadata.to_json()), metadata
 
@@ -83,6 +89,7 @@ class JobFactory:
             identity.digest,
             by=identity.caller,
             tag=self.hashes.new_tag(identity.key, identity.digest),
+            attempts=self.kinds[first.kind].attempts,
             things=things_text([item.thing_uuid for item in items]),
             lane=None if lane == "live" else lane,
         )

@@ -19,6 +19,7 @@ def _whole(pattern: re.Pattern[str]) -> msgspec.Meta:
 
 _Id = Annotated[str, _whole(CLIENT_ID)]
 _CallerName = Annotated[str, _whole(CALLER_NAME)]
+_Attempts = Annotated[int, msgspec.Meta(ge=2, le=100)]
 _ArrayThings = Annotated[str, _whole(ARRAY_THINGS)]
 
 
@@ -34,6 +35,7 @@ class JobMetadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     tag: _Id | None = None  # see `IdentityHashes.new_tag`; jobs of older releases have none, and other keys and digests
     things: _ArrayThings | None = None  # of the elements of an array, the first of which works for `thing_uuid`
     lane: _Id | None = None  # None: jobs of the live lane
+    attempts: _Attempts | None = None  # how often it may run, after passing faults; None: once
 
     def key_of(self, index: int | None) -> str:
         """The key of the element with this index of an array: its own, as each is submitted once. `None`: no array."""

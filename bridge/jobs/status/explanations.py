@@ -5,6 +5,7 @@ Sources: the job state codes of Slurm's manual, and `job_states` and its flags i
 
 import signal as signals
 
+from bridge.jobs.status.job_view import Job
 from bridge.jobs.status.state_reasons import explain_trouble, explain_waiting
 from bridge.slurm.messages import JobSnapshot
 
@@ -48,6 +49,21 @@ _SLURMS_DOING = {"InactiveLimit", "JobLaunchFailure", "OutOfMemory", "SystemFail
 _SIGNAL_EXIT_CODES = range(129, 193)  # a shell's, for a command that was ended by a signal: 128 and its number
 _TEMPORARY_FAILURE = 75  # EX_TEMPFAIL of sysexits.h; the reference extractor's for a source that does not answer
 _SHELL_EXIT_CODES = {126: "a command that cannot be executed", 127: "a command that is not found"}
+
+
+def explain_job(job: Job) -> str:
+    """The same of a job of the bridge, with which of its runs it is about, and why it is not the first."""
+    said, attempts = explain(job.snapshot), job.metadata.attempts
+    if job.runs_again:
+        return f"{said}; runs again: {_attempt(job.attempt + 1, attempts)}"
+    if job.attempt == 1:
+        return said
+    attempt, note = _attempt(job.attempt, attempts), job.snapshot.note
+    return f"{said}; {note if note and note.startswith(f'{attempt}:') else attempt}"
+
+
+def _attempt(number: int, attempts: int | None) -> str:
+    return f"attempt {number} of {attempts}" if attempts and number <= attempts else f"attempt {number}"
 
 
 def explain(job: JobSnapshot) -> str:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from bridge.jobs.status.explanations import explain
+from bridge.jobs.status.explanations import explain_job
 from bridge.jobs.status.job_changes import JobChange
 from bridge.jobs.status.job_view import Job
 
@@ -26,7 +26,7 @@ def _tell(level: int, message: str, job: Job) -> None:
         "kind": job.kind,
         "thing_uuid": job.thing_uuid,
         "state": job.state,
-        "explanation": explain(job.snapshot),
+        "explanation": explain_job(job),
         "request_id": job.metadata.request_id,  # of the job; a look may be taken by the thread of another request
     }
     log.log(level, message, extra=fields)

@@ -5,6 +5,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
+from bridge.slurm.comments import with_note
 from bridge.slurm.job_ids import array_indices, array_number, elements_id
 from bridge.slurm.message_format import Reply
 from bridge.slurm.messages import (
@@ -91,8 +92,25 @@ def _requeue_if_ended(pyslurm: "ModuleType", request: Requeue, job: Any) -> Requ
         return RequeueOutcome(is_taken=False, code=code, message=str(pyslurm.RPCError(code).msg))
     if code:
         raise pyslurm.RPCError(code)
+    return _change_waiting(pyslurm, job, request)
+
+
+def _change_waiting(pyslurm: "ModuleType", job: Any, request: Requeue) -> RequeueOutcome:
+    """Change the job, which waits again, as `request` says."""
+    changes: dict[str, Any] = {}
     if request.begin_time is not None:
-        _let_begin(pyslurm, job.id, request.begin_time)
+        changes["begin_time"] = request.begin_time
+    if request.note is not None:
+        changes["comment"] = with_note(request.comment, request.note)
+    if request.memory_max_mib is not None and job.memory_per_node:
+        changes["memory_per_node"] = max(job.memory_per_node, min(2 * job.memory_per_node, request.memory_max_mib))
+    if request.time_max_minutes is not None and job.time_limit:
+        changes["time_limit"] = max(job.time_limit, min(2 * job.time_limit, request.time_max_minutes))
+    try:
+        if changes:
+            _change(pyslurm, job.id, **changes)
+    except pyslurm.RPCError as error:
+        return RequeueOutcome(is_taken=True, code=int(error.errno), message=str(error.msg))
     return RequeueOutcome(is_taken=True)
 
 
@@ -126,14 +144,14 @@ class _ArrayAnswers(ctypes.Structure):
 
 def release(pyslurm: "ModuleType", request: Release) -> Reply:
     """Let the job begin. Raises `pyslurm.RPCError` where the controller does not answer."""
-    _let_begin(pyslurm, int(request.job_id), int(time.time()))
+    _change(pyslurm, int(request.job_id), begin_time=int(time.time()))
     return Released()
 
 
-def _let_begin(pyslurm: "ModuleType", number: int, begin_time: int) -> None:
-    """Let a job that waits begin then; one that does not is left as it is."""
+def _change(pyslurm: "ModuleType", number: int, **changes: Any) -> None:
+    """Change a job that waits; one that does not is left as it is."""
     try:
-        pyslurm.Job(number).modify(pyslurm.JobSubmitDescription(begin_time=begin_time))
+        pyslurm.Job(number).modify(pyslurm.JobSubmitDescription(**changes))
     except pyslurm.RPCError as error:
         if error.errno not in (ESLURM_INVALID_JOB_ID, ESLURM_ALREADY_DONE, ESLURM_JOB_NOT_PENDING):
             raise
