@@ -30,8 +30,11 @@ from bridge.jobs.status.past_jobs import CALLERS_MAX, KEPT_SECONDS, PastJobs
 from bridge.jobs.status.queue_cache import LOOK_WAITERS_MAX, QueueCache
 from bridge.jobs.status.queue_snapshot import REMEMBERED_MAX
 from bridge.jobs.status.watched_gateway import WatchedGateway
+from bridge.jobs.submission.attempts import AttemptSubmitter
 from bridge.jobs.submission.batches import BatchSubmitter
 from bridge.jobs.submission.cancellation import JobCanceller
+from bridge.jobs.submission.chain_recovery import ChainRecovery, HeldJobs
+from bridge.jobs.submission.chains import ChainSubmitter
 from bridge.jobs.submission.key_history import KeyHistory
 from bridge.jobs.submission.known_jobs import KnownJobs
 from bridge.jobs.submission.pending_limit import PendingLimit
@@ -109,6 +112,7 @@ class Services:
         policy = RetryPolicy({kind: settings.of_kind(kind) for kind in KIND_NAMES})
         due_jobs = DueJobs()
         gateway = WatchedGateway(MeasuredGateway(gateway, metrics.registry), trust)
+        held_jobs = HeldJobs()
         cache = QueueCache(
             gateway,
             ledger,
@@ -116,34 +120,25 @@ class Services:
             max_waiting=settings.max_waiting_clients,
             pace=tuning.pace,
             remembered_max=tuning.remembered_max,
-            observers=(*metrics.observers, tell_of_bad_ends, due_jobs.observe),
+            observers=(*metrics.observers, tell_of_bad_ends, held_jobs.observe, due_jobs.observe),
             runs_again=policy.runs_again,
         )
         hashes = IdentityHashes(secret)
         sender = JobSender(gateway, cache, trust, hashes)
         past_jobs = PastJobs(gateway, kept_seconds=tuning.accounting_kept_seconds)
         key_history = KeyHistory(gateway, settings.keys_kept_hours)
-        known_jobs = KnownJobs(cache, past_jobs, key_history)
-        recovery = JobRecovery(gateway, cache, ledger, trust, known_jobs, key_locks, sender, hashes)
+        known_jobs = KnownJobs(cache, past_jobs, key_history, hashes)
+        chain_recovery = ChainRecovery(gateway, known_jobs, held_jobs)
+        recovery = JobRecovery(gateway, cache, ledger, trust, known_jobs, key_locks, sender, hashes, chain_recovery)
+        held_jobs.on_new = recovery.wake
         lookup = JobLookup(cache, past_jobs)
         failures = Failures(cache, lookup)
         automatic_retry = AutomaticRetry(gateway, cache, policy, due_jobs)
         metrics.add_state(BridgeState(metrics.tally, cache, recovery, automatic_retry, gateway))
         factory = JobFactory.of(settings, hashes)
         pending_limit = PendingLimit(cache, ledger, settings.max_pending_jobs)
-        submitter = JobSubmitter(
-            factory,
-            hashes,
-            gateway,
-            sender,
-            cache,
-            known_jobs,
-            ledger,
-            trust,
-            recovery,
-            key_locks,
-            pending_limit,
-        )
+        attempts = AttemptSubmitter(gateway, sender, cache, known_jobs, ledger, trust, recovery)
+        chains = ChainSubmitter(factory, hashes, gateway, attempts, cache, known_jobs, ledger)
         waiting_max = settings.threads - SPARE_THREADS
         outputs_max = max(1, waiting_max // OUTPUT_SHARE)
         clients_max = settings.max_waiting_clients
@@ -152,9 +147,9 @@ class Services:
             cache=cache,
             key_history=key_history,
             recovery=recovery,
-            submitter=submitter,
+            submitter=JobSubmitter(factory, hashes, attempts, chains, cache, known_jobs, key_locks, pending_limit),
             batches=BatchSubmitter(
-                settings.batch, factory, hashes, submitter, cache, known_jobs, key_locks, pending_limit
+                settings.batch, factory, hashes, attempts, chains, cache, known_jobs, key_locks, pending_limit
             ),
             lookup=lookup,
             canceller=JobCanceller(gateway, lookup, ledger),

@@ -19,7 +19,7 @@ from tests.support.private_slurm import PrivateSlurm
 hypothesis.settings.register_profile("read-only", database=None)
 hypothesis.settings.load_profile("read-only")
 
-NEEDS = {"slurm": "pyslurm", "e2e": "pyslurm", "extractor": "saqc"}
+NEEDS = {"slurm": "pyslurm", "e2e": "pyslurm", "page": "pyslurm", "extractor": "saqc"}
 MISSING = {folder: module for folder, module in NEEDS.items() if importlib.util.find_spec(module) is None}
 
 collect_ignore_glob = [f"{folder}/test_*.py" for folder in MISSING]

@@ -62,13 +62,27 @@ class Bridge:
         return cls(os.environ.get(URL_VARIABLE) or USUAL_URL, token=token, patience_seconds=patience_seconds)
 
     def submit_parse(
-        self, *, parser: str, target: str, source: str, thing_uuid: str | uuid.UUID, key: str | None = None
+        self,
+        *,
+        parser: str,
+        target: str,
+        source: str,
+        thing_uuid: str | uuid.UUID,
+        qaqc: bool = False,
+        key: str | None = None,
     ) -> Submission:
-        """Have the file at the URI `source` parsed into the datastore at `target`.
+        """Have the file at the URI `source` parsed into the datastore at `target`, and with `qaqc` then checked.
 
         `key` is the `Idempotency-Key`: submitted again with it, also by another process, the same gets the same job.
         """
-        body = {"parser": parser, "target": target, "source": source, "thing_uuid": str(thing_uuid)}
+        body: dict[str, object] = {
+            "parser": parser,
+            "target": target,
+            "source": source,
+            "thing_uuid": str(thing_uuid),
+        }
+        if qaqc:  # older bridges do not know it
+            body["qaqc"] = True
         return self._submit("/extractor/run", body, key)
 
     def submit_qaqc(

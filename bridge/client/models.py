@@ -14,7 +14,13 @@ Kind = Literal["parse", "qaqc"]
 Lane = Literal["live", "bulk"]
 
 
-class Submission(msgspec.Struct, frozen=True, kw_only=True):
+class JobReference(msgspec.Struct, frozen=True, kw_only=True):
+    """Another job."""
+
+    job_id: str
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A job that was submitted, now or by an earlier request with the same key."""
 
     job_id: str
@@ -22,13 +28,15 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     thing_uuid: UUID
     state: str
     request_id: str
+    qaqc: JobReference | None = None  # the quality-control job that follows it
 
 
-class BatchJob(msgspec.Struct, frozen=True, kw_only=True):
+class BatchJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The job of one item of a batch."""
 
     index: int  # the item's place in the batch
     job_id: str
+    qaqc: JobReference | None = None  # the quality-control job that follows it
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +77,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     lane: str = "live"
     attempt: int = 1  # which of its runs this is; older bridges do not say
     attempts_max: int | None = None  # how many it may have, after faults that may pass
+    caller: str | None = None  # who has submitted it; `None`: callers need no token, or an older bridge
+    after_job_id: str | None = None  # the job that has to succeed before this one runs
 
     @property
     def is_lost(self) -> bool:

@@ -31,6 +31,7 @@ from bridge.http.failure_routes import FAILURE_ROUTES
 from bridge.http.openapi import examples
 from bridge.http.openapi.operation import HTML, JSON, TEXT, Answer, Errors, Operation, Route
 from bridge.http.openapi.page import SpecificationPage
+from bridge.http.page_routes import PAGE_ROUTES
 from bridge.http.resources.docs import PageResource, SpecificationResource
 from bridge.http.resources.health import HealthResource, ReadyResource
 from bridge.http.resources.jobs import (
@@ -47,6 +48,7 @@ from bridge.http.submission_routes import BODY, SUBMISSION_ROUTES, ResourceParts
 _ASKING: Errors = (InvalidRequestError, ControllerUnreachableError, AccountingUnreachableError, OverloadedError)
 
 _RECENT = ("Cache-Control", "Warning")
+_LIST_HEADERS = (*_RECENT, "ETag")
 _JOB_HEADERS = (*_RECENT, "ETag", "Retry-After.waiting")
 _PAGE_HEADERS = ("Content-Security-Policy", "X-Content-Type-Options")
 _OUTPUT_HEADERS = ("Accept-Ranges", "Cache-Control", "X-Content-Type-Options")
@@ -109,7 +111,11 @@ ROUTES = (
                 does="List jobs, the newest first",
                 more="With a `since` beyond what the controller remembers the list reaches back into accounting.",
                 query=JobListQuery,
-                answers=(Answer(200, "A page of the list.", JobListDocument, JSON, examples.JOB_LIST, _RECENT),),
+                headers=("If-None-Match",),
+                answers=(
+                    Answer(200, "A page of the list.", JobListDocument, JSON, examples.JOB_LIST, _LIST_HEADERS),
+                    Answer(304, "Its jobs stand as `If-None-Match` says.", None, None, None, _LIST_HEADERS),
+                ),
                 errors=(InvalidRequestError, ControllerUnreachableError),
             ),
         ),
@@ -222,6 +228,7 @@ ROUTES = (
     *FAILURE_ROUTES,
     _output_route("standard output", "out"),
     _output_route("standard error", "err"),
+    *PAGE_ROUTES,
     Route(
         "/metrics",
         lambda parts: MetricsResource(parts.services.metrics),

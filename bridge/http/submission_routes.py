@@ -21,8 +21,8 @@ from bridge.http.openapi.operation import JSON, Answer, Errors, Operation, Route
 from bridge.http.resources.submissions import SubmissionResource
 from bridge.jobs.requests.batches import BatchRequest, batch_model
 from bridge.jobs.requests.kinds import JOB_KINDS, JobKind, JobRequest
+from bridge.jobs.submission.attempts import Submission
 from bridge.jobs.submission.batches import BatchSubmission
-from bridge.jobs.submission.submitter import Submission
 from bridge.services import Services
 
 

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable
 
-JOB_ID = re.compile(r"([1-9][0-9]{0,9})(?:_(0|[1-9][0-9]{0,6}))?")  # MaxArraySize ends at 4000001
+JOB_NUMBER = re.compile(r"[1-9][0-9]{0,9}")
+JOB_ID = re.compile(rf"({JOB_NUMBER.pattern})(?:_(0|[1-9][0-9]{{0,6}}))?")  # MaxArraySize ends at 4000001
 CURSOR = re.compile(rf"[0-9]{{1,12}}\.{JOB_ID.pattern}")
 _TASK_BITS = 24  # more than an index takes
 _ID_BITS = 32 + _TASK_BITS

@@ -41,6 +41,7 @@ class JobDescriptor(_Message, frozen=True):
     begin_time: int | None = None  # --begin; seconds since the epoch
     indices: tuple[int, ...] | None = None  # --array, in rising order; `None`: the job is no array
     running_max: int | None = None  # how many elements may run at once: the %N of --array
+    dependency: str | None = None  # --dependency; where it can never be met, Slurm cancels the job
 
     def __repr__(self) -> str:
         """Without the environment."""

@@ -63,6 +63,10 @@ ROUTES = (
     Route("HEAD", "/jobs/{job_id}/stdout", Scope.READ, 200),
     Route("GET", "/jobs/{job_id}/stderr", Scope.READ, 200),
     Route("HEAD", "/jobs/{job_id}/stderr", Scope.READ, 200),
+    Route("GET", "/history", Scope.READ, 200),
+    Route("HEAD", "/history", Scope.READ, 200),
+    Route("GET", "/whoami", Scope.READ, 200),
+    Route("HEAD", "/whoami", Scope.READ, 200),
     Route("GET", "/metrics", Scope.METRICS, 200),
     Route("HEAD", "/metrics", Scope.METRICS, 200),
     Route("GET", "/health", None, 200),
@@ -73,6 +77,10 @@ ROUTES = (
     Route("HEAD", "/openapi.json", None, 200),
     Route("GET", "/docs", None, 200),
     Route("HEAD", "/docs", None, 200),
+    Route("GET", "/", None, 200),
+    Route("HEAD", "/", None, 200),
+    Route("GET", "/page/{name}", None, 200),
+    Route("HEAD", "/page/{name}", None, 200),
 )
 PROTECTED = [pytest.param(route, id=route.name) for route in ROUTES if route.scope is not None]
 PUBLIC = [pytest.param(route, id=route.name) for route in ROUTES if route.scope is None]
@@ -283,7 +291,8 @@ def test_without_tokens_it_warns_and_every_client_may_call(
 
 
 def send(bridge: Bridge, route: Route, job_id: str, headers: Mapping[str, str]) -> Answer:
-    return bridge.send(route.method, route.path.format(job_id=job_id) + route.query, route.body, headers)
+    path = route.path.format(job_id=job_id, name="main.js")
+    return bridge.send(route.method, path + route.query, route.body, headers)
 
 
 def count_jobs(slurm: PrivateSlurm) -> int:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from copy import deepcopy
+from fnmatch import fnmatch
 from functools import cache
 from typing import Any
 
@@ -41,7 +42,7 @@ class Contract:
             self._require(not body, f"{status} has a body")
             return
         ((media_type, content),) = answer["content"].items()
-        self._require(headers["content-type"].partition(";")[0] == media_type, f"{headers['content-type']}")
+        self._require(fnmatch(headers["content-type"].partition(";")[0], media_type), headers["content-type"])
         if media_type.endswith("json"):
             self._validate(content["schema"], json.loads(body))
 

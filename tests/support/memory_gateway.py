@@ -108,6 +108,8 @@ class MemoryGateway:
         """See `Gateway`."""
         self._read(deadline)
         self.released.add(job_id)
+        for own_id in [own_id for own_id in self._snapshots if whole_id(own_id) == job_id]:
+            self.put(own_id, {"start_time": None})
 
     def requeue(self, jobs: Sequence[Requeue], deadline: Deadline) -> list[RequeueOutcome]:
         """See `Gateway`."""
@@ -226,7 +228,7 @@ def _pending(job_id: str, descriptor: JobDescriptor) -> JobSnapshot:
         exit_code=0,
         signal=0,
         submit_time=int(time.time()),
-        start_time=None,
+        start_time=descriptor.begin_time,
         end_time=None,
         nodes=None,
         partition=descriptor.partition or PARTITION,

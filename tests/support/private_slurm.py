@@ -298,7 +298,8 @@ class PrivateSlurm:
             daemon.wait()
         self._daemons.clear()
         for pid in self._job_pids():
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _job_pids(self) -> list[int]:
         """What the slurmds have started: their slurmstepds, and the jobs' processes."""

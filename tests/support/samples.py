@@ -12,7 +12,7 @@ from bridge.slurm.messages import JobDescriptor, JobSnapshot
 
 THING = "ce2b4fb6-d9de-11eb-a236-125e5a40a845"
 OUTPUT_FOLDER = Path("/work/sontsm")
-PARSE_BODY = {
+PARSE_BODY: dict[str, Any] = {
     "parser": "CsvParser",
     "target": "postgresql://tsm:secret@db.example/tsm",
     "source": "https://storage.example/bucket/file.csv?X-Amz-Signature=secret",

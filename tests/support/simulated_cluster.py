@@ -25,7 +25,17 @@ from bridge.jobs.status.ledger import SubmissionLedger
 from bridge.jobs.status.past_jobs import PastJobs
 from bridge.jobs.status.queue_cache import QueueCache
 from bridge.jobs.status.watched_gateway import WatchedGateway
-from bridge.jobs.submission import key_history, known_jobs, pending_limit, recovery, sender, submitter
+from bridge.jobs.submission import (
+    attempts,
+    chain_recovery,
+    chains,
+    key_history,
+    known_jobs,
+    pending_limit,
+    recovery,
+    sender,
+    submitter,
+)
 from bridge.jobs.submission.recovery import USUAL_PAUSES
 from bridge.slurm.comments import own_text
 from bridge.slurm.errors import outcome_unknown, reading_error
@@ -44,7 +54,7 @@ KEPT_HOURS = 24  # ended jobs are found by their keys, where there is accounting
 CALL_SECONDS = 0.002  # what a call takes where nothing is wrong
 TIMED: tuple[ModuleType, ...] = (
     *(deadline_module, controller_trust, ledger, look_interval, past_jobs, queue_cache, watched_gateway),
-    *(key_history, recovery, sender, memory_gateway),
+    *(key_history, recovery, sender, chains, chain_recovery, memory_gateway),
 )
 
 Request = tuple[str | None, str, str]  # caller, key in the comment and digest: who asked for what
@@ -280,22 +290,27 @@ class SimulatedBridge:
         self.ledger, locks = SubmissionLedger(), KeyLocks()
         self.trust = trust = ControllerTrust()
         gateway = WatchedGateway(Port(cluster), trust)
-        self.cache = QueueCache(gateway, self.ledger, trust, max_waiting=1)
+        held_jobs = chain_recovery.HeldJobs()
+        self.cache = QueueCache(gateway, self.ledger, trust, max_waiting=1, observers=[held_jobs.observe])
         history = key_history.KeyHistory(gateway, KEPT_HOURS)
         history.read()
-        known = known_jobs.KnownJobs(self.cache, PastJobs(gateway), history)
+        known = known_jobs.KnownJobs(self.cache, PastJobs(gateway), history, HASHES)
         job_sender = sender.JobSender(gateway, self.cache, trust, HASHES)
-        self.recovery = recovery.JobRecovery(gateway, self.cache, self.ledger, trust, known, locks, job_sender, HASHES)
+        chain_keeper = chain_recovery.ChainRecovery(gateway, known, held_jobs)
+        self.recovery = recovery.JobRecovery(
+            gateway, self.cache, self.ledger, trust, known, locks, job_sender, HASHES, chain_keeper
+        )
+        factory = JobFactory.of(SETTINGS, HASHES)
+        attempt_submitter = attempts.AttemptSubmitter(
+            gateway, job_sender, self.cache, known, self.ledger, trust, self.recovery
+        )
         self._submitter = submitter.JobSubmitter(
-            JobFactory.of(SETTINGS, HASHES),
+            factory,
             HASHES,
-            gateway,
-            job_sender,
+            attempt_submitter,
+            chains.ChainSubmitter(factory, HASHES, gateway, attempt_submitter, self.cache, known, self.ledger),
             self.cache,
             known,
-            self.ledger,
-            trust,
-            self.recovery,
             locks,
             pending_limit.PendingLimit(self.cache, self.ledger, None),
         )

@@ -1,6 +1,7 @@
 """`tsm-bridge submit parse | qaqc | batch`: submit jobs, and wait for the end of one if that is wanted."""
 
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import click
@@ -52,6 +53,7 @@ def submit() -> None:
 @_source
 @_target
 @_thing
+@click.option("--qaqc", is_flag=True, help="Then run quality control, in a job of its own, whose id is printed second.")
 @_key
 @_wait
 @bridge_command.timeout
@@ -83,10 +85,17 @@ submit.add_command(batch)
 def _finish(
     bridge: Bridge, submission: Submission, is_waiting: bool, timeout_seconds: float | None, as_json: bool
 ) -> ExitCode:
+    job_ids = [submission.job_id, *([submission.qaqc.job_id] if submission.qaqc else [])]
     if is_waiting:
-        return show_to_the_end(bridge, submission.job_id, timeout_seconds, as_json=as_json)
+        until_seconds = None if timeout_seconds is None else monotonic() + timeout_seconds
+        return max(_shown_to_the_end(bridge, job_id, until_seconds, as_json) for job_id in job_ids)
     if as_json:
         print_json(submission)
     else:
-        click.echo(submission.job_id)
+        click.echo("\n".join(job_ids))
     return ExitCode.OK
+
+
+def _shown_to_the_end(bridge: Bridge, job_id: str, until_seconds: float | None, as_json: bool) -> ExitCode:
+    left_seconds = None if until_seconds is None else max(0.0, until_seconds - monotonic())
+    return show_to_the_end(bridge, job_id, left_seconds, as_json=as_json)

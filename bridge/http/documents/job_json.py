@@ -10,12 +10,18 @@ from pydantic_core import to_json
 
 from bridge.core.errors import BridgeError
 from bridge.http.documents.problems import problem_document
-from bridge.http.documents.response_models import BatchDocument, JobFields, SubmissionDocument
+from bridge.http.documents.response_models import (
+    BatchDocument,
+    BatchJobDocument,
+    JobFields,
+    JobReference,
+    SubmissionDocument,
+)
 from bridge.jobs.status.explanations import explain_job
 from bridge.jobs.status.job_view import Job, JobView
 from bridge.jobs.status.lookup import JobPage
+from bridge.jobs.submission.attempts import Submission
 from bridge.jobs.submission.batches import BatchSubmission
-from bridge.jobs.submission.submitter import Submission
 from bridge.slurm.job_ids import whole_id
 
 LOST = "is not known to Slurm any more, and how it ended was not seen"
@@ -28,17 +34,24 @@ def job_href(job_id: str) -> str:
 
 def submission_document(submission: Submission) -> SubmissionDocument:
     """The answer to a submission; `code`, `err` and `out` are what older clients read."""
-    return {
+    document: SubmissionDocument = {
         "job_id": submission.job_id,
         "state": submission.state,
         "kind": submission.kind,
         "thing_uuid": str(submission.thing_uuid),
-        "request_id": submission.request_id,
+        "request_id": submission.metadata.request_id,
         "href": job_href(submission.job_id),
         "code": 0,
         "err": "",
         "out": f"Submitted batch job {submission.job_id}",
     }
+    if submission.follow_up_id is not None:
+        document["qaqc"] = _reference(submission.follow_up_id)
+    return document
+
+
+def _reference(job_id: str) -> JobReference:
+    return {"job_id": job_id, "href": job_href(job_id)}
 
 
 def batch_document(batch: BatchSubmission) -> BatchDocument:
@@ -49,12 +62,19 @@ def batch_document(batch: BatchSubmission) -> BatchDocument:
         "lane": batch.lane,
         "request_id": batch.request_id,
         "jobs": [
-            {"index": index, "job_id": job_id, "href": job_href(job_id)} for index, job_id in enumerate(batch.job_ids)
+            _batch_job(index, *ids) for index, ids in enumerate(zip(batch.job_ids, batch.follow_up_ids, strict=True))
         ],
         "code": 0,
         "err": "",
         "out": f"Submitted {len(batch.job_ids)} batch jobs",
     }
+
+
+def _batch_job(index: int, job_id: str, follow_up_id: str | None) -> BatchJobDocument:
+    document: BatchJobDocument = {"index": index, "job_id": job_id, "href": job_href(job_id)}
+    if follow_up_id is not None:
+        document["qaqc"] = _reference(follow_up_id)
+    return document
 
 
 def job_document(view: JobView) -> bytes:
@@ -65,6 +85,12 @@ def job_document(view: JobView) -> bytes:
 def entity_tag(view: JobView) -> str:
     """For a weak `ETag` (RFC 9110) of a job: the same as long as nothing about the job has changed."""
     return _cached_json(view.job, view.is_lost).tag
+
+
+def page_tag(page: JobPage) -> str:
+    """For a weak `ETag` of a list, likewise."""
+    content = [page.next_cursor or "", page.missing or "", *map(entity_tag, page.jobs)]
+    return hashlib.blake2b("\n".join(content).encode(), digest_size=12).hexdigest()
 
 
 def page_document(page: JobPage) -> bytes:
@@ -143,6 +169,8 @@ def _fields(known_job: Job, is_lost: bool) -> JobFields:
         "attempts_max": metadata.attempts,
         "array_job_id": None if known_job.index is None else whole_id(job.job_id),
         "lane": metadata.lane or "live",
+        "caller": metadata.by,
+        "after_job_id": known_job.follows,
         "explanation": LOST if is_lost else explain_job(known_job),
         "href": href,
         "stdout_href": f"{href}/stdout",

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import falcon
 from pydantic import (
@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from bridge.core.errors import InvalidRequestError
-from bridge.core.text import RFC_3339_RULE, RFC_3339_TIME, anchored
+from bridge.core.text import CALLER_NAME, CALLER_NAME_RULE, RFC_3339_RULE, RFC_3339_TIME, anchored
 from bridge.http.documents.request_body import field_error
 from bridge.jobs.failures.causes import CAUSE
 from bridge.jobs.failures.failures import FailureFilter
@@ -44,6 +44,12 @@ def _check_state(state: str) -> str:
     if state not in STATES:
         raise ValueError(f"must be one of {', '.join(sorted(STATES))}")
     return state
+
+
+def _check_caller(name: str) -> str:
+    if not CALLER_NAME.fullmatch(name):
+        raise ValueError(CALLER_NAME_RULE)
+    return name
 
 
 def _check_cause(cause: str) -> str:
@@ -155,6 +161,9 @@ class JobListQuery(QueryModel):
     since: TimeParameter | None = Field(
         None, description="Only jobs submitted then or later (RFC 3339)", examples=["2026-01-01T00:00:00Z"]
     )
+    caller: Annotated[str, AfterValidator(_check_caller), _string(pattern=anchored(CALLER_NAME))] | None = Field(
+        None, description="Only jobs that this caller has submitted", examples=["dispatcher"]
+    )
     limit: Annotated[int, Field(ge=1, le=LIMIT_MAX), BeforeValidator(_read_count)] = Field(
         LIMIT_DEFAULT, description="How many at most", examples=[10]
     )
@@ -164,7 +173,13 @@ class JobListQuery(QueryModel):
 
     def filter(self) -> JobFilter:
         """Which jobs are asked for."""
-        return JobFilter(self.kind, frozenset(self.state), self.thing_uuid, _seconds_of(self.since))
+        return JobFilter(self.kind, frozenset(self.state), self.thing_uuid, _seconds_of(self.since), self.caller)
+
+
+class HistoryQuery(QueryModel):
+    """`GET /history`."""
+
+    span: Literal["hour", "day"] = Field("hour", description="How far `periods` reach back", examples=["day"])
 
 
 class FailuresQuery(QueryModel):

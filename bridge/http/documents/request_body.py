@@ -59,6 +59,7 @@ def read_request(model: type[M], body: bytes, rules: RequestRules | None = None)
 _MESSAGES = {
     "missing": "is required",
     "extra_forbidden": "is not a field of this request",
+    "bool_type": "must be true or false",
     "string_type": "must be a string",
     "string_pattern_mismatch": f"must match {PARSER_PATTERN}",
     "uuid_type": "must be a string that holds a UUID (RFC 4122)",

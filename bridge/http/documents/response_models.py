@@ -34,6 +34,13 @@ Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Seconds = Annotated[int, Field(ge=0)]
 
 
+class JobReference(TypedDict):
+    """Another job."""
+
+    job_id: JobId
+    href: Href
+
+
 class SubmissionDocument(TypedDict):
     """What became of a submission. `code`, `err` and `out` are what older clients read."""
 
@@ -46,6 +53,9 @@ class SubmissionDocument(TypedDict):
     code: Literal[0]
     err: Literal[""]
     out: Annotated[str, _member("For people and object tags", "Submitted batch job 17", maxLength=256)]
+    qaqc: NotRequired[
+        Annotated[JobReference, Field(description="The quality-control job that follows it, where one was asked for")]
+    ]
 
 
 class BatchJobDocument(TypedDict):
@@ -54,6 +64,7 @@ class BatchJobDocument(TypedDict):
     index: Annotated[int, _member("The item's place in the batch; the first has 0", 0, minimum=0)]
     job_id: JobId
     href: Href
+    qaqc: NotRequired[Annotated[JobReference, Field(description="As for a single job")]]
 
 
 class BatchDocument(TypedDict):
@@ -102,6 +113,12 @@ class JobFields(TypedDict):
         str | None, _member("Slurm's id of the array that it is an element of; `null`: it is none", None)
     ]
     lane: Annotated[str, _member("`live`, or `bulk`: behind live jobs", "live")]
+    caller: Annotated[
+        str | None, _member("Who has submitted it; `null` where callers need no token", "dispatcher", minLength=1)
+    ]
+    after_job_id: Annotated[
+        str | None, _member("The job that has to succeed before this one runs; `null`: there is none", None)
+    ]
     explanation: Annotated[
         str, _member("Why it waits, or why it ended as it did, in one sentence", "finished normally", minLength=1)
     ]

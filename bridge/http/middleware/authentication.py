@@ -33,7 +33,7 @@ class Authentication:
         if scope is None or self._is_off:
             return
         caller = self._identify(request)
-        request.context.caller_name = caller.name
+        request.context.caller_name, request.context.scopes = caller.name, caller.scopes
         if scope not in caller.scopes:
             raise ForbiddenError(f"{caller.name} lacks the scope `{scope}`: the operator can grant it.", scope)
 

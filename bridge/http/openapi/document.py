@@ -13,6 +13,7 @@ from bridge.core.errors import (
     RangeNotSatisfiableError,
     UnauthenticatedError,
 )
+from bridge.http.documents.page_models import PageFileName
 from bridge.http.documents.problems import PROBLEM_MEDIA_TYPE
 from bridge.http.documents.response_models import JobId, SpecificationDocument
 from bridge.http.openapi.examples import problem_example
@@ -51,6 +52,8 @@ _SECURITY_SCHEMES: dict[str, Schema] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer TOKEN` (RFC 6750)"},
     "slurmToken": {"type": "apiKey", "in": "header", "name": SLURM_HEADER, "description": "As slurmrestd has it"},
 }
+
+_PATH_PARAMETERS = {"job_id": JobId, "name": PageFileName}
 
 # The headers that belong to an error, beside `Retry-After`, which those have that say when to come again.
 _ERROR_HEADERS: dict[type[BridgeError], tuple[str, ...]] = {
@@ -114,10 +117,11 @@ def _operation(path: str, operation: Operation, *, is_guarded: bool) -> Schema:
 
 
 def _path_parameters(path: str) -> Schema:
-    if "{job_id}" not in path:
-        return {}
-    schema, _ = schema_of(JobId)
-    return {"parameters": [_parameter("job_id", "path", schema, is_required=True)]}
+    for name, meaning in _PATH_PARAMETERS.items():
+        if f"{{{name}}}" in path:
+            schema, _ = schema_of(meaning)
+            return {"parameters": [_parameter(name, "path", schema, is_required=True)]}
+    return {}
 
 
 def _query_parameters(operation: Operation) -> list[Schema]:

@@ -28,6 +28,8 @@ from bridge.core.errors import (
     UnauthenticatedError,
     UnsupportedMediaTypeError,
 )
+from bridge.core.scopes import Scope
+from bridge.http.documents.page_models import CallerDocument, HistoryDocument
 from bridge.http.documents.problems import problem_document
 from bridge.http.documents.response_models import (
     BatchDocument,
@@ -58,6 +60,7 @@ SUBMISSION: SubmissionDocument = {
     "code": 0,
     "err": "",
     "out": "Submitted batch job 17",
+    "qaqc": {"job_id": "18", "href": "/jobs/18"},
 }
 
 BATCH: BatchDocument = {
@@ -97,6 +100,8 @@ JOB: JobDocument = {
     "attempts_max": None,
     "array_job_id": None,
     "lane": "live",
+    "caller": None,
+    "after_job_id": None,
     "explanation": "finished normally",
     "href": "/jobs/17",
     "stdout_href": "/jobs/17/stdout",
@@ -262,6 +267,32 @@ PREVIEW: FailuresRetryDocument = {**RERUN, "dry_run": True}
 OUTPUT = "8,759 observations stored\n"
 
 METRICS = 'tsm_bridge_jobs_finished_total{kind="parse",outcome="completed"} 17.0\n'
+
+CALLER: CallerDocument = {"name": "dispatcher", "scopes": [Scope.READ, Scope.SUBMIT]}
+
+HISTORY: HistoryDocument = {
+    "as_of": "2026-11-24T00:59:07.113Z",
+    "current": True,
+    "began_at": "2026-11-24T00:58:00.000Z",
+    "waiting": 3,
+    "running": 2,
+    "last_hour": {"ended_well": 17, "failed": 1, "cancelled": 0, "unseen": 0},
+    "last_day": {"ended_well": 17, "failed": 1, "cancelled": 0, "unseen": 0},
+    "step_seconds": 60,
+    "periods": [
+        {
+            "at": "2026-11-24T00:59:00.000Z",
+            "waiting": 3,
+            "running": 2,
+            "ended_well": 17,
+            "failed": 1,
+            "cancelled": 0,
+            "unseen": 0,
+            "wait_seconds": {"mean": 0.4, "longest": 2},
+            "run_seconds": {"mean": 2.1, "longest": 3},
+        }
+    ],
+}
 
 HEALTH: HealthDocument = {"status": "ok"}
 

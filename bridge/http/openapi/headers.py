@@ -51,11 +51,12 @@ ANSWER_HEADERS = {
     "Location": Header("Address of the job", _text(format="uri-reference"), "/jobs/17"),
     "Idempotency-Replayed": Header("The job was there already", _text(const="true"), "true"),
     "ETag": Header(
-        "The same as long as nothing about the job has changed",
+        "The same as long as nothing in the answer has changed but its age",
         _text(pattern=_TAG),
         REQUEST_HEADERS["If-None-Match"].example,
     ),
     "Cache-Control": Header("Nothing is to keep the answer", _text(const="no-store"), "no-store"),
+    "Cache-Control.file": Header("Ask each time whether it is the same", _text(const="no-cache"), "no-cache"),
     "Warning": Header(
         "The Slurm controller does not answer; this is its last word",
         _text(pattern="^110 "),
@@ -80,5 +81,5 @@ ANSWER_HEADERS = {
         "bytes 0-1023/2048",
     ),
     "X-Content-Type-Options": Header("Browsers are not to guess", _text(const="nosniff"), "nosniff"),
-    "Content-Security-Policy": Header("The page may load nothing", _text(), "default-src 'none'"),
+    "Content-Security-Policy": Header("What the page may load", _text(), "default-src 'none'"),
 }

@@ -28,6 +28,7 @@ from bridge.core.scopes import Scope
 JSON = "application/json"
 TEXT = "text/plain"
 HTML = "text/html"
+ANY = "*/*"
 
 Errors = tuple[type[BridgeError], ...]
 

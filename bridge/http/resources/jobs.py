@@ -1,12 +1,13 @@
 """`/jobs`: how jobs stand, and their cancellation."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import falcon
 
 from bridge.core.concurrency_limit import CallerShares, ConcurrencyLimit
 from bridge.core.errors import OverloadedError
-from bridge.http.documents.job_json import entity_tag, job_document, page_document, query_document
+from bridge.http.documents.job_json import entity_tag, job_document, page_document, page_tag, query_document
 from bridge.http.documents.query_models import JobIdsQuery, JobListQuery, JobQuery, read_query
 from bridge.http.documents.request_body import read_json_body, read_request, refuse_query
 from bridge.http.middleware.request_context import HAS_HUNG_UP, client_of
@@ -87,11 +88,16 @@ class JobListResource:
         self._lookup = lookup
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
-        """200 with the newest, or those after `cursor`."""
+        """200 with the newest, or those after `cursor`; 304 where the client has them already."""
         query = read_query(JobListQuery, request)
         page = self._lookup.page(query.filter(), query.cursor, query.limit, request.context.deadline)
+        tag = page_tag(page)
+        response.set_header("ETag", f'W/"{tag}"')
         say_how_recent(response, self._lookup)
-        response.data = page_document(page)
+        if request.if_none_match and _is_among(tag, request.if_none_match):
+            response.status = falcon.HTTP_304
+        else:
+            response.data = page_document(page)
 
     on_head = on_get
 
@@ -134,7 +140,11 @@ class JobCancellationResource:
 def _may_be_up_to_date(request: falcon.Request, view: JobView) -> bool:
     """Whether the client has the job as it stands (`If-None-Match`), or does not say what it has."""
     tags = request.if_none_match
-    return tags is None or any(tag in ("*", entity_tag(view)) for tag in tags)
+    return tags is None or _is_among(entity_tag(view), tags)
+
+
+def _is_among(tag: str, tags: Sequence[str]) -> bool:
+    return tag in tags or "*" in tags
 
 
 def say_how_recent(response: falcon.Response, lookup: JobLookup) -> None:

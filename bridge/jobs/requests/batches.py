@@ -52,10 +52,19 @@ def batch_model(kind: JobKind) -> type[BatchRequest]:
 
 
 def arrays_of(items: Sequence[JobRequest]) -> list[list[int]]:
-    """Which items each array has, by their places in the batch: those of one thing follow each other."""
+    """Which items each array has, by their places in the batch: those of one thing follow each other.
+
+    Items that another job is to follow have arrays of their own.
+    """
+    alone = [place for place, item in enumerate(items) if item.follow_up() is None]
+    followed = [place for place, item in enumerate(items) if item.follow_up() is not None]
+    return [*_arrays(items, alone), *_arrays(items, followed)]
+
+
+def _arrays(items: Sequence[JobRequest], chosen: Sequence[int]) -> list[list[int]]:
     by_thing: dict[object, list[int]] = {}
-    for place, item in enumerate(items):
-        by_thing.setdefault(item.thing_uuid, []).append(place)
+    for place in chosen:
+        by_thing.setdefault(items[place].thing_uuid, []).append(place)
     arrays: list[list[int]] = []
     things, size_bytes = 0, 0
     for places in by_thing.values():

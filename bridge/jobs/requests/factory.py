@@ -1,5 +1,6 @@
 """What a request becomes: a job descriptor. Everything but the request itself is fixed when the service starts."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -13,7 +14,7 @@ from bridge.jobs.requests.array_things import things_text
 from bridge.jobs.requests.batches import Lane, array_environment
 from bridge.jobs.requests.idempotency import IdentityHashes, RequestIdentity
 from bridge.jobs.requests.kinds import KIND_NAMES, JobRequest
-from bridge.jobs.requests.metadata import JobMetadata
+from bridge.jobs.requests.metadata import HELD_SECONDS, JobMetadata
 from bridge.jobs.requests.script import render_job_script
 from bridge.slurm.messages import JobDescriptor
 
@@ -56,17 +57,8 @@ class JobFactory:
         self, request: JobRequest, identity: RequestIdentity, request_id: str
     ) -> tuple[JobDescriptor, JobMetadata]:
         """The job for `request`, and the metadata in its comment, by which it is found again in the queue."""
-        metadata = JobMetadata(
-            request.kind,
-            request.thing_uuid,
-            request_id,
-            identity.key,
-            identity.digest,
-            by=identity.caller,
-            tag=self.hashes.new_tag(identity.key, identity.digest),
-            attempts=self.kinds[request.kind].attempts,
-        )
-        return self.descriptor(request.kind, request.environment(), metadata.to_json()), metadata
+        metadata = self._metadata(request, identity, request_id)
+        return self._held(self.descriptor(request.kind, request.environment(), metadata.to_json()), metadata), metadata
 
     def describe_array(
         self,
@@ -80,30 +72,69 @@ class JobFactory:
 
         `running_max` elements may run at once.
         """
-        first = items[0]
-        metadata = JobMetadata(
-            first.kind,
-            first.thing_uuid,
+        things = things_text([item.thing_uuid for item in items])
+        metadata = replace(
+            self._metadata(items[0], identity, request_id), things=things, lane=None if lane == "live" else lane
+        )
+        return self._held(self._array(items, metadata, running_max), metadata), metadata
+
+    def describe_follow_up(
+        self,
+        follow_ups: Sequence[JobRequest],
+        first_id: str,
+        first: JobMetadata,
+        identity: RequestIdentity,
+        indices: Sequence[int] | None = None,
+        running_max: int | None = None,
+    ) -> tuple[JobDescriptor, JobMetadata]:
+        """The job that follows the one with id `first_id` and metadata `first`.
+
+        Of an array, element follows element, as far as `indices` has it.
+        """
+        metadata = replace(
+            first,
+            kind=follow_ups[0].kind,
+            key=identity.key,
+            digest=identity.digest,
+            tag=self.hashes.new_tag(identity.key, identity.digest),
+            attempts=self.kinds[follow_ups[0].kind].attempts,
+            qaqc=False,
+            after=first_id,
+        )
+        if indices is None:
+            job = self.descriptor(metadata.kind, follow_ups[0].environment(), metadata.to_json())
+        else:
+            job = replace(self._array(follow_ups, metadata, running_max), indices=tuple(indices))
+        return replace(job, dependency=metadata.dependency), metadata
+
+    def _metadata(self, request: JobRequest, identity: RequestIdentity, request_id: str) -> JobMetadata:
+        return JobMetadata(
+            request.kind,
+            request.thing_uuid,
             request_id,
             identity.key,
             identity.digest,
             by=identity.caller,
             tag=self.hashes.new_tag(identity.key, identity.digest),
-            attempts=self.kinds[first.kind].attempts,
-            things=things_text([item.thing_uuid for item in items]),
-            lane=None if lane == "live" else lane,
+            attempts=self.kinds[request.kind].attempts,
+            qaqc=request.follow_up() is not None,
         )
-        descriptor = self.descriptor(first.kind, array_environment(items), metadata.to_json())
-        stem = f"{self.output_folder}/{first.kind}-%A_%a"
+
+    def _held(self, job: JobDescriptor, metadata: JobMetadata) -> JobDescriptor:
+        return replace(job, begin_time=int(time.time()) + HELD_SECONDS) if metadata.qaqc else job
+
+    def _array(self, items: Sequence[JobRequest], metadata: JobMetadata, running_max: int | None) -> JobDescriptor:
+        descriptor = self.descriptor(metadata.kind, array_environment(items), metadata.to_json())
+        stem = f"{self.output_folder}/{metadata.kind}-%A_%a"
         changes = {
             "stdout_path": f"{stem}.out",
             "stderr_path": f"{stem}.err",
             "indices": tuple(range(len(items))),
             "running_max": running_max,
         }
-        if lane == "bulk":
+        if metadata.lane == "bulk":
             changes |= self._bulk_changes(descriptor)
-        return replace(descriptor, **changes), metadata
+        return replace(descriptor, **changes)
 
     def _bulk_changes(self, descriptor: JobDescriptor) -> dict[str, Any]:
         return {

@@ -75,8 +75,7 @@ class IdentityHashes:
 
     def identity(self, request: JobRequest, client_key: str, caller: str | None) -> RequestIdentity:
         """By what the jobs of `request` are known."""
-        # A field that was not given does not count: a new optional one leaves all earlier digests as they are.
-        content = request.kind + request.model_dump_json(exclude_none=True)
+        content = request.kind + _json(request)
         return RequestIdentity(
             key=self.key_of(client_key, caller),
             digest=_hex(self._digests, caller or "", content),
@@ -93,8 +92,7 @@ class IdentityHashes:
         Each has all of the batch in its digest, and which items it has: the key with another batch is another request,
         and so is a batch that another release has put into other arrays.
         """
-        items = (item.model_dump_json(exclude_none=True) for item in batch.items)
-        content = "\n".join([batch.items[0].kind, batch.lane, *items])
+        content = "\n".join([batch.items[0].kind, batch.lane, *map(_json, batch.items)])
         digest = _hex(self._digests, caller or "", content)
         return [
             RequestIdentity(
@@ -107,6 +105,28 @@ class IdentityHashes:
             )
             for number, items_of_one in enumerate(arrays)
         ]
+
+    def follow_up_identity(
+        self, first: JobMetadata, follow_ups: Sequence[JobRequest], client_key: str
+    ) -> RequestIdentity:
+        """By what the job is known that follows the one with metadata `first`, which was submitted with `client_key`.
+
+        It belongs to that attempt to submit the first, and not to its request: of two duplicates each has its own, and
+        when one of them is cancelled, Slurm cancels the one that follows it.
+        """
+        content = "\n".join([follow_ups[0].kind, *map(_json, follow_ups)])
+        return RequestIdentity(
+            key=self.follow_up_key(first),
+            digest=_hex(self._digests, first.by or "", content),
+            caller=first.by,
+            client_key=client_key,
+            old_digest="",  # there were none
+            indices=None if first.things is None else tuple(range(len(follow_ups))),
+        )
+
+    def follow_up_key(self, first: JobMetadata) -> str:
+        """The key of the job that follows the one with metadata `first`."""
+        return _hex(self._keys, first.by or "", f"{first.tag}\0follow-up")
 
     def key_of(self, client_key: str, caller: str | None) -> str:
         """What stands in the comment of a job for this key of this caller."""
@@ -128,6 +148,11 @@ class IdentityHashes:
 
     def _hash_for(self, purpose: bytes, size_bytes: int) -> "hashlib.blake2b":
         return hashlib.blake2b(key=self._secret, digest_size=size_bytes, person=purpose)
+
+
+def _json(request: JobRequest) -> str:
+    # A field that was not given does not count: a new optional one leaves all earlier digests as they are.
+    return request.model_dump_json(exclude_defaults=True)
 
 
 def _hex(keyed: "hashlib.blake2b", *parts: str) -> str:

@@ -31,6 +31,10 @@ class JobRequest(BaseModel):
         """The request as the job's environment: the only way in which it reaches the compute node."""
         return {"TSM_TARGET": self.target, "TSM_THING_UUID": str(self.thing_uuid)}
 
+    def follow_up(self) -> "JobRequest | None":
+        """What to do once this is done, in a job of its own."""
+        return None
+
 
 class ParseRequest(JobRequest):
     """Parse the raw file at `source` into the thing's datastore at `target`."""
@@ -44,9 +48,19 @@ class ParseRequest(JobRequest):
         examples=["https://storage.example/bucket/file.csv?signature=invented"],
     )
 
+    qaqc: bool = Field(
+        False,
+        description="Submit a quality-control job as well, which runs once this one has succeeded",
+        examples=[True],
+    )
+
     def environment(self) -> dict[str, str]:
         """See `JobRequest`."""
         return {**super().environment(), "TSM_PARSER": self.parser, "TSM_SOURCE": self.source}
+
+    def follow_up(self) -> JobRequest | None:
+        """See `JobRequest`. It checks what has no label yet, with the thing's default settings."""
+        return QaqcRequest.model_construct(target=self.target, thing_uuid=self.thing_uuid) if self.qaqc else None
 
 
 class QaqcRequest(JobRequest):

@@ -11,6 +11,11 @@ import msgspec
 
 from bridge.core.text import CALLER_NAME, CLIENT_ID
 from bridge.jobs.requests.array_things import ARRAY_THINGS, thing_of
+from bridge.slurm.job_ids import JOB_NUMBER
+
+# A job that another one is to follow is submitted to begin so much later, and let begin as soon as both are there: the
+# bridge may end in between, and a job that has begun cannot be taken back.
+HELD_SECONDS = 365 * 24 * 3600
 
 
 def _whole(pattern: re.Pattern[str]) -> msgspec.Meta:
@@ -21,6 +26,7 @@ _Id = Annotated[str, _whole(CLIENT_ID)]
 _CallerName = Annotated[str, _whole(CALLER_NAME)]
 _Attempts = Annotated[int, msgspec.Meta(ge=2, le=100)]
 _ArrayThings = Annotated[str, _whole(ARRAY_THINGS)]
+_JobNumber = Annotated[str, _whole(JOB_NUMBER)]
 
 
 class JobMetadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -36,6 +42,8 @@ class JobMetadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     things: _ArrayThings | None = None  # of the elements of an array, the first of which works for `thing_uuid`
     lane: _Id | None = None  # None: jobs of the live lane
     attempts: _Attempts | None = None  # how often it may run, after passing faults; None: once
+    qaqc: bool = False  # a quality-control job follows it, and is known by `IdentityHashes.follow_up_key`
+    after: _JobNumber | None = None  # the job that this one follows, or the array: element follows element
 
     def key_of(self, index: int | None) -> str:
         """The key of the element with this index of an array: its own, as each is submitted once. `None`: no array."""
@@ -46,6 +54,17 @@ class JobMetadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         return (
             self.thing_uuid if index is None or self.things is None else thing_of(self.thing_uuid, self.things, index)
         )
+
+    def after_id(self, index: int | None) -> str | None:
+        """The id of the job that the element with this index follows. `None`: it follows none."""
+        return self.after if index is None or self.after is None else f"{self.after}_{index}"
+
+    @property
+    def dependency(self) -> str | None:
+        """What Slurm is told of the job that this one follows. `None`: it follows none."""
+        if self.after is None:
+            return None
+        return f"afterok:{self.after}" if self.things is None else f"aftercorr:{self.after}"
 
     def to_json(self) -> str:
         """The text for `--comment`: `{"kind":"parse","thing":"ce2b4fb6-…","req":"…","key":"…","dig":"…","tag":"…"}`."""

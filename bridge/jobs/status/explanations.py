@@ -52,8 +52,8 @@ _SHELL_EXIT_CODES = {126: "a command that cannot be executed", 127: "a command t
 
 
 def explain_job(job: Job) -> str:
-    """The same of a job of the bridge, with which of its runs it is about, and why it is not the first."""
-    said, attempts = explain(job.snapshot), job.metadata.attempts
+    """The same as `explain`, with what the bridge knows of its own jobs."""
+    said, attempts = _explain_own(job), job.metadata.attempts
     if job.runs_again:
         return f"{said}; runs again: {_attempt(job.attempt + 1, attempts)}"
     if job.attempt == 1:
@@ -64,6 +64,18 @@ def explain_job(job: Job) -> str:
 
 def _attempt(number: int, attempts: int | None) -> str:
     return f"attempt {number} of {attempts}" if attempts and number <= attempts else f"attempt {number}"
+
+
+def _explain_own(job: Job) -> str:
+    if job.is_held:
+        return "waits until the job that is to follow it is submitted, too"
+    if job.follows is not None and job.snapshot.nodes is None:
+        match job.state, job.snapshot.state_reason:
+            case "PENDING", ("Dependency" | None):
+                return f"waits for parse job {job.follows}"
+            case (("PENDING" | "CANCELLED"), "DependencyNeverSatisfied"):
+                return f"was not run, since parse job {job.follows} did not succeed"
+    return explain(job.snapshot)
 
 
 def explain(job: JobSnapshot) -> str:

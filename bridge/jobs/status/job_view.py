@@ -8,7 +8,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from bridge.jobs.requests.metadata import JobMetadata
+from bridge.jobs.requests.metadata import HELD_SECONDS, JobMetadata
 from bridge.slurm.job_ids import cursor_after, index_of, job_order
 from bridge.slurm.messages import Cancel, JobSnapshot, Requeue
 from bridge.slurm.states import FINISHED_STATES
@@ -65,6 +65,18 @@ class Job:
     def attempt(self) -> int:
         """Which of its runs this is; the first is 1."""
         return self.snapshot.restarts + 1
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it waits to be let begin, until the job that is to follow it is there. See `HELD_SECONDS`."""
+        job = self.snapshot  # Slurm expects a waiting job to start at its begin time, or later
+        waits_seconds = (job.start_time or 0) - (job.submit_time or 0)
+        return self.metadata.qaqc and self.is_pending and waits_seconds > HELD_SECONDS // 2
+
+    @property
+    def follows(self) -> str | None:
+        """The id of the job that it follows. `None`: it follows none."""
+        return self.metadata.after_id(self.index)
 
     @property
     def kind(self) -> str:

@@ -25,6 +25,7 @@ class AcceptedJob:
     accepted_at_seconds: float  # on the monotonic clock
     booted_at: int | None  # when the controller that accepted it was started; `None`: not asked yet
     may_have_duplicate: bool  # another bridge may have been given the same key at the same time
+    first: JobMetadata | None = None  # of the job that it follows, in the latest attempt
 
     @property
     def request(self) -> tuple[str, str]:
@@ -59,13 +60,14 @@ class SubmissionLedger:
         booted_at: int | None,
         *,
         may_have_duplicate: bool = False,
+        first: JobMetadata | None = None,
     ) -> None:
         """The controller has accepted this job; `booted_at` is when that controller was started."""
         now, now_seconds = time.time(), time.monotonic()
         with self._lock:
             for own_id in ids_of(job_id, descriptor.indices):
                 view = JobView(Job(_pending(own_id, descriptor), metadata), Origin.CONTROLLER, now)
-                accepted = AcceptedJob(descriptor, metadata, own_id, now_seconds, booted_at, may_have_duplicate)
+                accepted = AcceptedJob(descriptor, metadata, own_id, now_seconds, booted_at, may_have_duplicate, first)
                 self._unseen[own_id] = view
                 self._unsaved.pop(accepted.request, None)  # so that it goes to the end
                 self._unsaved[accepted.request] = accepted
@@ -95,6 +97,10 @@ class SubmissionLedger:
         """The jobs that a crash of the controller may lose, oldest first."""
         with self._lock:
             return list(self._unsaved.values())
+
+    def of_request(self, request: tuple[str, str]) -> AcceptedJob | None:
+        """The job of a request (`Job.request`), if a crash of the controller may lose it."""
+        return self._unsaved.get(request)
 
     @property
     def has_unsaved(self) -> bool:

@@ -26,6 +26,7 @@ class JobFilter:
     states: frozenset[str] = frozenset()
     thing_uuid: UUID | None = None
     since: float | None = None  # submitted then or later, in seconds since the epoch
+    caller: str | None = None  # submitted by this one
 
     def passes(self, job: Job) -> bool:
         """Whether the job is one of them."""
@@ -34,6 +35,7 @@ class JobFilter:
             and (not self.states or job.state in self.states)
             and (self.thing_uuid is None or job.thing_uuid == self.thing_uuid)
             and (self.since is None or (job.snapshot.submit_time or 0) >= self.since)
+            and (self.caller is None or job.metadata.by == self.caller)
         )
 
 

@@ -26,9 +26,10 @@ from bridge.jobs.requests.kinds import JobRequest
 from bridge.jobs.requests.metadata import element_key
 from bridge.jobs.status.job_view import Job
 from bridge.jobs.status.queue_cache import QueueCache
+from bridge.jobs.submission.attempts import Attempt, AttemptSubmitter
+from bridge.jobs.submission.chains import ChainSubmitter
 from bridge.jobs.submission.known_jobs import KnownJobs
 from bridge.jobs.submission.pending_limit import PendingLimit
-from bridge.jobs.submission.submitter import Attempt, JobSubmitter
 from bridge.slurm.job_ids import ids_of, whole_id
 
 
@@ -37,6 +38,7 @@ class BatchSubmission:
     """What became of a batch. `is_replay`: all of its jobs were there already."""
 
     job_ids: tuple[str, ...]  # one an item, in their order
+    follow_up_ids: tuple[str | None, ...]  # of the jobs that follow them
     kind: str
     lane: str
     request_id: str
@@ -61,7 +63,8 @@ class BatchSubmitter:
         settings: BatchSettings,
         factory: JobFactory,
         hashes: IdentityHashes,
-        submitter: JobSubmitter,
+        attempts: AttemptSubmitter,
+        chains: ChainSubmitter,
         cache: QueueCache,
         known_jobs: KnownJobs,
         key_locks: KeyLocks,
@@ -70,7 +73,8 @@ class BatchSubmitter:
         self._settings = settings
         self._factory = factory
         self._hashes = hashes
-        self._submitter = submitter
+        self._attempts = attempts
+        self._chains = chains
         self._cache = cache
         self._known_jobs = known_jobs
         self._key_locks = key_locks
@@ -87,31 +91,52 @@ class BatchSubmitter:
         """
         places = arrays_of(self._checked(batch))
         identities = self._hashes.batch_identities(batch, places, submission_key(offered_key), caller)
+        done: list[tuple[str, str | None]] = []
         with ExitStack() as locks:
             for key in sorted(identity.key for identity in identities):
                 locks.enter_context(self._key_locks.hold(key, deadline))
             known = [] if offered_key is None else self._known(identities, deadline)
-            job_ids = self._element_ids(identities, known)
-            missing = places[len(known) :]
+            missing = [batch.items[place] for of_array in places[len(known) :] for place in of_array]
             if missing:
-                self._pending_limit.admit(deadline, sum(map(len, missing)))
+                self._pending_limit.admit(deadline, sum(1 if item.follow_up() is None else 2 for item in missing))
             running_max = self._running_max(batch, len(places))
-            for identity, of_array in zip(identities[len(known) :], missing, strict=True):
-                descriptor, metadata = self._factory.describe_array(
-                    [batch.items[place] for place in of_array], batch.lane, running_max, identity, request_id
-                )
-                attempt = Attempt(identity, descriptor, metadata, deadline, may_have_duplicate=offered_key is not None)
+            for number, (identity, of_array) in enumerate(zip(identities, places, strict=True)):
+                items = [batch.items[place] for place in of_array]
+                described = self._factory.describe_array(items, batch.lane, running_max, identity, request_id)
+                attempt = Attempt(identity, *described, deadline, may_have_duplicate=offered_key is not None)
                 try:
-                    done = self._submitter.submit_attempt(attempt)
+                    done += self._array(attempt, items, known[number] if number < len(known) else None)
                 except BridgeError as error:
-                    if not job_ids:
+                    if not done:
                         raise
-                    raise _interrupted(error, len(job_ids), len(batch.items)).with_key(identity.client_key) from None
-                job_ids += ids_of(done.job_id, descriptor.indices)
+                    raise _interrupted(error, len(done), len(batch.items)).with_key(identity.client_key) from None
         order = [place for of_array in places for place in of_array]
-        in_order = tuple(job_id for _, job_id in sorted(zip(order, job_ids, strict=True)))
-        kind = batch.items[0].kind
-        return BatchSubmission(in_order, kind, batch.lane, request_id, is_replay=not missing)
+        in_order = [jobs for _, jobs in sorted(zip(order, done, strict=True))]
+        return BatchSubmission(
+            tuple(job_id for job_id, _ in in_order),
+            tuple(follow_up_id for _, follow_up_id in in_order),
+            batch.items[0].kind,
+            batch.lane,
+            request_id,
+            is_replay=not missing,
+        )
+
+    def _array(self, attempt: Attempt, items: Sequence[JobRequest], known: Job | None) -> list[tuple[str, str | None]]:
+        """The ids of its elements, and of those that follow them. `known` is an element of one that is there."""
+        follow_ups = [follow_up for item in items if (follow_up := item.follow_up())]
+        if known is None:
+            first = self._attempts.submit(attempt)
+            job_ids = ids_of(first.job_id, attempt.descriptor.indices)
+            return _pairs(job_ids, self._chains.complete(first, follow_ups, attempt) if follow_ups else ())
+        identity, elements = attempt.identity, []
+        for index in identity.indices or ():
+            # A lost element that was submitted again has another array's id.
+            elements.append(self._known_jobs.with_key(identity, element_key(identity.key, index)))
+        job_ids = [job.id if job else f"{whole_id(known.id)}_{index}" for index, job in enumerate(elements)]
+        seen = [job for job in elements if job]
+        followed = self._chains.complete_known(seen, follow_ups, attempt) if follow_ups else ()
+        by_id = dict(_pairs([job.id for job in seen], followed))
+        return [(job_id, by_id.get(job_id)) for job_id in job_ids]
 
     def _checked(self, batch: BatchRequest) -> Sequence[JobRequest]:
         if len(batch.items) > self._settings.max_items:
@@ -131,15 +156,6 @@ class BatchSubmitter:
             )
         return known
 
-    def _element_ids(self, identities: Sequence[RequestIdentity], known: Sequence[Job]) -> list[str]:
-        """The ids of the jobs that are there; a lost element that was submitted again has another array's."""
-        job_ids = []
-        for identity, job in zip(identities, known, strict=False):
-            for index in identity.indices or ():
-                element = self._known_jobs.with_key(identity, element_key(identity.key, index))
-                job_ids.append(element.id if element else f"{whole_id(job.id)}_{index}")
-        return job_ids
-
     def _running_max(self, batch: BatchRequest, arrays: int) -> int | None:
         """How many elements of each array may run at once."""
         of_batch = self._settings.bulk_running_max if batch.lane == "bulk" else None
@@ -154,3 +170,7 @@ def _interrupted(error: BridgeError, submitted: int, wanted: int) -> OutcomeUnkn
         slurm_code=error.slurm_code,
         slurm_message=error.slurm_message,
     )
+
+
+def _pairs(job_ids: Sequence[str], follow_up_ids: Sequence[str | None]) -> list[tuple[str, str | None]]:
+    return list(zip(job_ids, follow_up_ids or [None] * len(job_ids), strict=True))

@@ -5,8 +5,8 @@ A job that is not in the queue any more is not lost: it may have ended, and the 
 
 from bridge.core.deadline import Deadline
 from bridge.core.errors import IdempotencyMismatchError
-from bridge.jobs.requests.idempotency import RequestIdentity
-from bridge.jobs.requests.metadata import JobMetadata
+from bridge.jobs.requests.idempotency import IdentityHashes, RequestIdentity
+from bridge.jobs.requests.metadata import JobMetadata, element_key
 from bridge.jobs.status.job_view import Job, JobView
 from bridge.jobs.status.past_jobs import PastJobs
 from bridge.jobs.status.queue_cache import QueueCache
@@ -18,7 +18,8 @@ from bridge.slurm.job_ids import index_of
 class KnownJobs:
     """Answers as of the last look at the queue. Safe to use from many threads."""
 
-    def __init__(self, cache: QueueCache, past_jobs: PastJobs, key_history: KeyHistory) -> None:
+    def __init__(self, cache: QueueCache, past_jobs: PastJobs, key_history: KeyHistory, hashes: IdentityHashes) -> None:
+        self._hashes = hashes
         self._cache = cache
         self._past_jobs = past_jobs
         self._key_history = key_history
@@ -42,11 +43,23 @@ class KnownJobs:
 
     def with_key(self, identity: RequestIdentity, key: str) -> Job | None:
         """The job that the request, or the element of its array with this key, has as of the last look."""
-        return _first_choice(without_copies(job for job in self._with_key(key) if identity.is_of(job.metadata)))
+        own = (job for job in self._with_key(key) if identity.is_of(job.metadata) and not self._was_taken_back(job))
+        return _first_choice(without_copies(own))
+
+    def follow_up_of(self, first: Job) -> Job | None:
+        """The job that follows `first`, as of the last look."""
+        key = self._hashes.follow_up_key(first.metadata)
+        jobs = self._with_key(key if first.index is None else element_key(key, first.index))
+        return _first_choice(without_copies(job for job in jobs if self._hashes.has_made(job.metadata)))
+
+    def _was_taken_back(self, job: Job) -> bool:
+        """Whether it was cancelled as none was there to follow it: its request is as if it had not come."""
+        return job.metadata.qaqc and was_cancelled_unstarted(job) and self.follow_up_of(job) is None
 
     def _seen(self, identity: RequestIdentity) -> Job | None:
         own = [job for key in identity.keys if (job := self.with_key(identity, key))]
-        if not own and any(identity.has_key_of(job.metadata) for key in identity.keys for job in self._with_key(key)):
+        with_keys = (job.metadata for key in identity.keys for job in self._with_key(key))
+        if not own and any(identity.has_key_of(job) and not identity.is_of(job) for job in with_keys):
             raise IdempotencyMismatchError(
                 "This Idempotency-Key was used for another request. Use a new key for a new request."
             )

@@ -24,16 +24,18 @@ from bridge.core.errors import (
 )
 from bridge.core.key_locks import KeyLocks
 from bridge.jobs.requests.idempotency import IdentityHashes
+from bridge.jobs.requests.metadata import JobMetadata
 from bridge.jobs.status.controller_trust import ControllerTrust
 from bridge.jobs.status.ledger import AcceptedJob, SubmissionLedger
 from bridge.jobs.status.past_jobs import FIND_SECONDS
 from bridge.jobs.status.queue_cache import QueueCache
 from bridge.jobs.submission.arrays import by_array, cancellation_of, indices_of
+from bridge.jobs.submission.chain_recovery import ChainRecovery
 from bridge.jobs.submission.duplicates import superfluous_duplicates
 from bridge.jobs.submission.known_jobs import KnownJobs
 from bridge.jobs.submission.sender import JobSender
 from bridge.slurm.gateway import Gateway
-from bridge.slurm.job_ids import whole_id
+from bridge.slurm.job_ids import index_of, whole_id
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ class JobRecovery:
         key_locks: KeyLocks,
         sender: JobSender,
         hashes: IdentityHashes,
+        chains: ChainRecovery,
         pauses: RecoveryPauses = RecoveryPauses(),
     ) -> None:
         self._gateway = gateway
@@ -75,6 +78,7 @@ class JobRecovery:
         self._key_locks = key_locks
         self._sender = sender
         self._hashes = hashes
+        self._chains = chains
         self._pauses = pauses
         self._pause_seconds = pauses.min_seconds
         self._wake = threading.Event()
@@ -117,7 +121,8 @@ class JobRecovery:
                 self._pause_seconds = min(2 * self._pause_seconds, self._pauses.max_seconds)
 
     def _is_done(self) -> bool:
-        return not (self._ledger.has_unsaved or self._trust.was_silent_within(WATCH_SECONDS))
+        has_work = self._ledger.has_unsaved or self._chains.has_work
+        return not (has_work or self._trust.was_silent_within(WATCH_SECONDS))
 
     def check(self) -> None:
         """Put right what can be put right now."""
@@ -129,12 +134,14 @@ class JobRecovery:
             unsaved = self._ledger.unsaved()
             unconfirmed = [job for job in unsaved if job.may_have_duplicate]
             in_danger = [job for job in unsaved if job.booted_at != self._trust.booted_at]
-            if unconfirmed or in_danger or self._trust.was_silent_within(WATCH_SECONDS):
+            is_suspicious = self._chains.has_work or self._trust.was_silent_within(WATCH_SECONDS)
+            if unconfirmed or in_danger or is_suspicious:
                 self._cache.take_trusted_look(deadline)
                 self._cancel_duplicates(deadline)
                 for job in unconfirmed:
                     job.may_have_duplicate = False
                 self._submit_lost(in_danger)
+                self._chains.settle(deadline)
             if (answering_since := self._trust.answering_since_seconds) is not None:
                 self._ledger.forget_saved(answering_since)
         except (ControllerUnreachableError, OutcomeUnknownError) as error:
@@ -173,7 +180,11 @@ class JobRecovery:
             self._cache.take_trusted_look(deadline)
             still_lost = [job for job in lost if self._is_lost(job)]  # the clients of the others were faster
             for together in by_array(still_lost, lambda job: job.job_id):
-                self._submit_again(together, Deadline.after(RPC_SECONDS))
+                alike: dict[tuple[JobMetadata, str | None] | None, list[AcceptedJob]] = {}
+                for job in together:
+                    alike.setdefault(self._tie(job), []).append(job)
+                for tie, jobs in alike.items():
+                    self._submit_again(jobs, tie, Deadline.after(RPC_SECONDS))
 
     def _is_lost(self, job: AcceptedJob) -> bool:
         """Not in the queue, and has not ended. As long as accounting cannot be asked, that is not known."""
@@ -187,13 +198,39 @@ class JobRecovery:
             job.booted_at = self._trust.booted_at  # so it is no matter for the controller that runs now
         return not is_known
 
-    def _submit_again(self, jobs: list[AcceptedJob], deadline: Deadline) -> None:
+    def _tie(self, job: AcceptedJob) -> tuple[JobMetadata, str | None] | None:
+        """Metadata of a lost job, and its dependency, which may have got another id. `None`: it is not to run."""
+        if job.first is None:
+            return job.metadata, None
+        index = index_of(job.job_id)
+        known = self._ledger.of_request((job.first.key_of(index), job.first.digest))
+        first, first_id = (known.metadata, known.job_id) if known else (job.first, job.metadata.after_id(index))
+        view = self._cache.find(first_id or "")
+        if view is None or view.is_lost or (view.is_finished and view.state != "COMPLETED"):
+            return None
+        if first == job.first:
+            metadata = job.metadata
+        elif self._known_jobs.follow_up_of(view.job):
+            return None
+        else:
+            metadata = replace(job.metadata, key=self._hashes.follow_up_key(first), after=whole_id(view.id))
+        return metadata, None if view.is_finished else metadata.dependency
+
+    def _submit_again(
+        self, jobs: list[AcceptedJob], tie: tuple[JobMetadata, str | None] | None, deadline: Deadline
+    ) -> None:
         """Submit a job again, or those elements of an array that are lost, as an array without the others."""
         job = jobs[0]
         identity = {"lost_job_id": job.job_id, "key": job.metadata.key}
-        metadata = replace(job.metadata, tag=self._hashes.new_tag(job.metadata.key, job.metadata.digest))
+        if tie is None:
+            log.warning("a lost job has none to follow any more, and is given up", extra=identity)
+            for job in jobs:
+                self._ledger.withdraw(job.request)
+            return
+        tied, dependency = tie
+        metadata = replace(tied, tag=self._hashes.new_tag(tied.key, tied.digest))
         indices = indices_of(job.job_id for job in jobs)
-        descriptor = replace(job.descriptor, comment=metadata.to_json(), indices=indices)
+        descriptor = replace(job.descriptor, comment=metadata.to_json(), indices=indices, dependency=dependency)
         try:
             job_id = self._sender.send(descriptor, deadline)
         except TooManyRequestsError as error:
@@ -207,7 +244,11 @@ class JobRecovery:
         else:
             self.lost_resubmitted += len(jobs)
             log.warning("submitted a lost job again", extra={**identity, "job_id": job_id})
-            self._ledger.accept(descriptor, metadata, job_id, self._trust.booted_at)
+            for job in jobs:
+                self._ledger.withdraw(job.request)
+            self._ledger.accept(descriptor, metadata, job_id, self._trust.booted_at, first=job.first)
             self.wake()
             if other := self._sender.give_way(job_id, metadata, deadline, indices):
-                self._ledger.accept(descriptor, other.metadata, whole_id(other.id), self._trust.booted_at)
+                self._ledger.accept(
+                    descriptor, other.metadata, whole_id(other.id), self._trust.booted_at, first=job.first
+                )

@@ -43,7 +43,7 @@ class JobSender:
 
     def send(self, job: JobDescriptor, deadline: Deadline) -> str:
         """Submit a job with a key that another bridge may have as well. Raises what `Gateway.submit` does."""
-        if self._is_contested:
+        if self._is_contested and job.begin_time is None:
             job = replace(job, begin_time=int(time.time()) + BEGIN_LATER_SECONDS)
         return self._gateway.submit(job, deadline)
 
@@ -59,7 +59,7 @@ class JobSender:
             return None
         try:
             other = self._other_that_stays(job_id, metadata, deadline, indices)
-            if other is None:
+            if other is None and not metadata.qaqc:
                 self._gateway.release(job_id, deadline)
         except BridgeError as error:
             log.info("a job begins later than it could", extra={"job_id": job_id, "detail": str(error)})

@@ -183,6 +183,8 @@ def _description(pyslurm: "ModuleType", job: JobDescriptor, extra: str | None) -
         nice=job.nice,
         begin_time=job.begin_time,
         array=_array(job),
+        dependencies=job.dependency,
+        kill_on_invalid_dependency=job.dependency is not None,
     )
 
 

@@ -77,6 +77,7 @@ def _waits(served: ServedApplication, times: int) -> bool:
 def test_submit_prints_the_id(command: Command) -> None:
     assert command("submit", "parse", *PARSE) == (0, "1\n", "")
     assert command("submit", "qaqc", *QAQC) == (0, "2\n", "")
+    assert command("submit", "parse", *PARSE, "--qaqc") == (0, "3\n4\n", "")
 
 
 def test_a_target_with_a_password_need_not_be_in_the_command(

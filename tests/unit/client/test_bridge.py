@@ -55,6 +55,14 @@ def test_each_kind_of_job_is_submitted(bridge: Bridge, gateway: MemoryGateway) -
     assert gateway.descriptors["2"].environment["TSM_TARGET"] == QAQC_BODY["target"]
 
 
+def test_a_parse_is_followed_by_quality_control(bridge: Bridge, gateway: MemoryGateway) -> None:
+    done = bridge.submit_parse(**PARSE_BODY, qaqc=True)
+    assert done.qaqc is not None
+    assert bridge.status(done.qaqc.job_id).after_job_id == done.job_id
+    batch = bridge.submit_batch("parse", [{**PARSE_BODY, "qaqc": True}, PARSE_BODY])
+    assert [job.qaqc is not None for job in batch.jobs] == [True, False]
+
+
 def test_a_batch_is_submitted_once(bridge: Bridge, gateway: MemoryGateway) -> None:
     items = [PARSE_BODY, {**PARSE_BODY, "source": "https://storage.example/other.csv"}]
     first, again = (bridge.submit_batch("parse", items, lane="bulk", key="k") for _ in range(2))

@@ -2,7 +2,7 @@
 
 from bridge.http.routes import ROUTES
 
-PUBLIC = {"/health", "/ready", "/openapi.json", "/docs"}
+PUBLIC = {"/health", "/ready", "/openapi.json", "/docs", "/", "/page/{name}"}
 
 
 def test_every_method_needs_a_scope_unless_its_route_is_public() -> None:

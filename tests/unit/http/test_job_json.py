@@ -48,6 +48,8 @@ def test_a_running_job() -> None:
         "attempts_max": None,
         "array_job_id": None,
         "lane": "live",
+        "caller": None,
+        "after_job_id": None,
         "explanation": "is running; attempt 2",
         "source": "controller",
         "as_of": "2026-01-02T03:04:05.678Z",

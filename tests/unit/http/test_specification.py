@@ -159,7 +159,7 @@ def test_only_a_guarded_service_asks_for_tokens() -> None:
     for is_guarded in (False, True):
         document: dict[str, Any] = dict(openapi_document(ROUTES, "1", RULES, is_guarded=is_guarded))
         asked = {operation["operationId"] for _, _, operation in operations(document) if operation.get("security")}
-        public = {"health", "ready", "specification", "documentation"}
+        public = {"health", "ready", "specification", "documentation", "page", "pageFile"}
         assert asked == ({operation.id for operation in OPERATIONS} - public if is_guarded else set())
         assert ("securitySchemes" in document["components"]) is is_guarded
     assert "Needs the scope `cancel`." in document["paths"]["/jobs/{job_id}"]["delete"]["description"]

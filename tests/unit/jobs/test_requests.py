@@ -87,7 +87,8 @@ def test_accepted(field: str, value: str) -> None:
         pytest.param("thing_uuid", "{" + THING + "}", "must be a UUID", id="uuid-braces"),
         pytest.param("thing_uuid", THING + "\n", "must be a UUID", id="uuid-newline"),
         pytest.param("thing_uuid", 17, "must be a string that holds a UUID", id="uuid-number"),
-        pytest.param("qaqc", True, "is not a field of this request", id="unknown-field"),
+        pytest.param("qaqc", "yes", "must be true or false", id="qaqc-text"),
+        pytest.param("quality", True, "is not a field of this request", id="unknown-field"),
     ],
 )
 def test_refused(field: str, value: Any, message: str) -> None:

@@ -1,0 +1,1 @@
+"""The page for people: what browsers load. It shows what the routes answer, and asks nothing else."""

@@ -1,0 +1,147 @@
+"""Parse and then quality control, on a real Slurm: both or neither, and the second only where the first succeeded."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import pytest
+
+from tests.support.bridge_process import Answer, Bridge, running_bridge, service_environment, start_bridge
+from tests.support.private_slurm import PrivateSlurm
+from tests.support.samples import PARSE_BODY
+from tests.support.waiting import wait_until
+
+PROGRAM = """
+import os, sys
+print(*sys.argv[1:])
+sys.exit(3 if "--parser=fails" in sys.argv and not os.path.exists(sys.argv[0] + ".mended") else 0)
+"""
+BODY = {**PARSE_BODY, "qaqc": True}
+FAILING = {**BODY, "parser": "fails"}
+OTHER_THING = "00000000-0000-4000-8000-000000000001"
+FILES = 60
+KILLS = 3
+
+
+@pytest.fixture(scope="module")
+def slurm(shared_folder: Path) -> Iterator[PrivateSlurm]:
+    """With room for many jobs at a time."""
+    (shared_folder / "slurm").mkdir()
+    with PrivateSlurm(shared_folder / "slurm", cpus=64) as slurm:
+        yield slurm
+
+
+@pytest.fixture(scope="module")
+def environment(slurm: PrivateSlurm, shared_folder: Path) -> dict[str, str]:
+    program = shared_folder / "main.py"
+    program.write_text(PROGRAM)
+    return service_environment(slurm, shared_folder, ["/usr/bin/python3", str(program)])
+
+
+@pytest.fixture(scope="module")
+def bridge(shared_folder: Path, environment: dict[str, str]) -> Iterator[Bridge]:
+    with running_bridge(shared_folder, environment) as bridge:
+        yield bridge
+
+
+@pytest.fixture
+def waiting_jobs(slurm: PrivateSlurm) -> Iterator[None]:
+    """No job starts meanwhile."""
+    slurm.run("scontrol", "update", "PartitionName=normal", "State=DOWN")
+    yield
+    slurm.run("scontrol", "update", "PartitionName=normal", "State=UP")
+
+
+def comments(slurm: PrivateSlurm) -> list[dict[str, Any]]:
+    """Of all jobs that were not cancelled."""
+    lines = slurm.run("squeue", "--noheader", "--states=all", "--format=%T|%k").splitlines()
+    return [json.loads(text) for state, text in (line.split("|", 1) for line in lines) if state != "CANCELLED"]
+
+
+def test_the_second_runs_after_the_first(bridge: Bridge) -> None:
+    answer = bridge.post("/extractor/run", BODY)
+    assert answer.status == 202
+    qaqc = bridge.wait_until_finished(answer.body["qaqc"]["job_id"])
+    parse = bridge.get(answer.body["href"]).body
+    assert (parse["state"], qaqc["state"], qaqc["kind"]) == ("COMPLETED", "COMPLETED", "qaqc")
+    assert qaqc["start_time"] >= parse["end_time"]
+    printed = bridge.get_bytes(qaqc["stdout_href"]).body.decode()
+    assert printed.startswith("run-qaqc --target-uri=")
+    assert "--source" not in printed
+
+
+def test_the_second_ends_explained_where_the_first_fails(bridge: Bridge, waiting_jobs: None) -> None:
+    answer = bridge.post("/extractor/run", FAILING)
+    qaqc_id = answer.body["qaqc"]["job_id"]
+    waiting = bridge.wait_for(qaqc_id, lambda job: job["state_reason"] == "Dependency")
+    assert waiting["explanation"] == f"waits for parse job {answer.body['job_id']}"
+    assert bridge.get(answer.body["href"]).body["state_reason"] != "BeginTime"
+
+
+def test_a_failed_parse_ends_the_chain_and_a_retry_begins_it_again(
+    bridge: Bridge, slurm: PrivateSlurm, shared_folder: Path
+) -> None:
+    answer = bridge.post("/extractor/run", FAILING)
+    parse_id, qaqc_id = answer.body["job_id"], answer.body["qaqc"]["job_id"]
+    ended = bridge.wait_until_finished(qaqc_id)
+    assert (ended["state"], ended["start_time"]) == ("CANCELLED", None)
+    assert ended["explanation"] == f"was not run, since parse job {parse_id} did not succeed"
+    assert bridge.get(f"/jobs/{parse_id}").body["exit_code"] == 3
+
+
+def test_elements_follow_elements(bridge: Bridge) -> None:
+    items = [BODY, FAILING, PARSE_BODY, BODY]
+    jobs = bridge.post("/extractor/batch", {"items": items}).body["jobs"]
+    assert "qaqc" not in jobs[2]
+    ends = {number: bridge.wait_until_finished(jobs[number]["qaqc"]["job_id"]) for number in (0, 1, 3)}
+    assert [job["state"] for job in ends.values()] == ["COMPLETED", "CANCELLED", "COMPLETED"]
+    assert ends[1]["explanation"] == f"was not run, since parse job {jobs[1]['job_id']} did not succeed"
+    assert bridge.get(jobs[3]["href"]).body["state"] == "COMPLETED"
+
+
+def test_a_bridge_that_is_killed_leaves_both_jobs_or_neither(
+    slurm: PrivateSlurm, shared_folder: Path, environment: dict[str, str], waiting_jobs: None
+) -> None:
+    folder = shared_folder / "killed"
+    folder.mkdir()
+    bodies = {f"file-{number}": {**BODY, "source": f"https://storage.example/{number}"} for number in range(FILES)}
+    for body in bodies.values():
+        body["thing_uuid"] = OTHER_THING
+    answers: dict[str, Answer] = {}
+
+    def post(bridge: Bridge, key: str) -> None:
+        with suppress(URLError, ConnectionError):
+            answer = bridge.post("/extractor/run", bodies[key], key=key)
+            if answer.status in (200, 202):
+                answers[key] = answer
+
+    for _ in range(KILLS):
+        bridge = start_bridge(folder, environment)
+        wanted = len(answers) + FILES // (KILLS + 1)
+        with ThreadPoolExecutor(4) as clients:
+            for key in bodies.keys() - answers.keys():
+                clients.submit(post, bridge, key)
+            wait_until(lambda wanted=wanted: len(answers) >= wanted, "some are accepted")
+            bridge.process.kill()
+            clients.shutdown(cancel_futures=True)
+        bridge.process.wait()
+    with running_bridge(folder, environment) as bridge:
+        for key in bodies:
+            again = bridge.post("/extractor/run", bodies[key], key=key)
+            assert again.status in (200, 202), again.body
+            if key in answers:
+                assert [again.body[name] for name in ("job_id", "qaqc")] == [
+                    answers[key].body[name] for name in ("job_id", "qaqc")
+                ]
+        found = [comment for comment in comments(slurm) if comment["thing"] == OTHER_THING]
+        firsts = Counter(comment["key"] for comment in found if comment.get("qaqc"))
+        starts = slurm.run("squeue", "--noheader", "--states=PENDING", "--format=%S").split()
+        assert set(starts) <= {"N/A"}  # none is held
+        assert (len(firsts), set(firsts.values())) == (FILES, {1})
+        followed = Counter(comment["after"] for comment in found if comment.get("after"))
+        assert (len(followed), set(followed.values())) == (FILES, {1})
