@@ -21,6 +21,7 @@ from tests.support.waiting import wait_until
 JOBS = int(os.environ.get("BRIDGE_TEST_FAULTS", "50"))
 PATIENCE_SECONDS = 120.0 + JOBS / 2
 SHARES = {"well": 4, "passing": 3, "wrong": 1, "hungry": 1, "long": 1}  # of ten jobs
+EXPECTED_RESTARTS = {"well": 0, "passing": 2, "wrong": 0, "hungry": 1, "long": 0, "cancelled": 0}
 LONG_SECONDS = 6
 # A job does what the source's name says, and notes when a run begins and when it has stored its observations.
 PROGRAM = f"""
@@ -60,7 +61,13 @@ SETTINGS = {
 def slurm(shared_folder: Path) -> Iterator[PrivateSlurm]:
     """One that lets a job run again after some seconds, and soon finds that a node is lost."""
     (shared_folder / "slurm").mkdir()
-    overrides = {"AuthInfo": "cred_expire=5", "SlurmdTimeout": "8", "JobAcctGatherFrequency": "task=1", "KillWait": "1"}
+    overrides = {
+        "AuthInfo": "cred_expire=5",
+        "JobAcctGatherFrequency": "task=1",
+        "KillWait": "1",
+        "SchedulerParameters": "batch_sched_delay=0,sched_interval=2",  # how soon it sees that a job may begin
+        "SlurmdTimeout": "8",
+    }
     with PrivateSlurm(shared_folder / "slurm", nodes=3, cpus=8, overrides=overrides) as slurm:
         yield slurm
 
@@ -78,7 +85,7 @@ def environment(slurm: PrivateSlurm, shared_folder: Path, runs: Path) -> dict[st
     return service_environment(slurm, shared_folder, command, **SETTINGS)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def bridge(shared_folder: Path, environment: dict[str, str]) -> Iterator[Bridge]:
     with running_bridge(shared_folder, environment) as bridge:
         yield bridge
@@ -120,39 +127,53 @@ def test_faults_that_pass_end_well_and_wrong_data_fails_once(
     wait_until(lambda: all(noted(runs)[f"begun cancelled-{number}"] for number in (1, 2)), "the long ones run")
     slurm.run("scancel", by_file["cancelled-1"], by_file["cancelled-2"])
     wait_until(lambda: noted(runs).total() > JOBS // 2, "some have run")
+    slurm.run("scontrol", "update", "NodeName=n3", "State=DRAIN", "Reason=to-be-lost")
     slurm.lose_node(3)
+    lost = running_on(slurm, "n3")
     other.process.kill()  # with what it has in hand
     other.process.wait()
-    slurm_says = ["sinfo", "--noheader", "--nodes=n3", "--format=%T"]
-    wait_until(lambda: "down" in slurm.run(*slurm_says), "Slurm finds that the node is lost", 60)
+    wait_until(lambda: not running_on(slurm, "n3"), "Slurm finds that the node is lost", 60)
     with running_bridge(folder, environment) as other:
         slurm.start_node(3)
+        slurm.run("scontrol", "update", "NodeName=n3", "State=RESUME")
         wait_until(lambda: all(job["finished"] for job in jobs_of(bridge, job_ids)), "all have ended", PATIENCE_SECONDS)
         told = [jobs_of(each, job_ids) for each in (bridge, other)]
     for one, same in zip(*told, strict=True):
         assert {**one, "as_of": ""} == {**same, "as_of": ""}
-    check(dict(zip(reversed(files), told[0], strict=True)), noted(runs))
+    assert lost
+    check(dict(zip(reversed(files), told[0], strict=True)), noted(runs), lost)
 
 
-def check(jobs: dict[str, dict[str, Any]], notes: Counter[str]) -> None:
-    """Each job has ended as it has to, with the attempts that it has to have."""
+def running_on(slurm: PrivateSlurm, node: str) -> set[str]:
+    """The ids of the jobs that Slurm believes to run there."""
+    return set(slurm.run("squeue", "--noheader", "--array", f"--nodelist={node}", "--format=%i").split())
+
+
+def check(jobs: dict[str, dict[str, Any]], notes: Counter[str], lost: set[str]) -> None:
+    """Each job has ended as it has to, with the attempts that it has to have; one more where its node was lost.
+
+    A run that had stored its observations by then stores them once more: extractors have to bear that.
+    """
     restarts = Counter[str]()
     for file, job in jobs.items():
         fault = file.partition("-")[0]
-        by_slurm = notes[f"begun {file}"] - 1 if fault in ("well", "wrong", "long") else None
         restarts[fault] += job["restarts"]
+        by_slurm = job["job_id"] in lost
+        expected = EXPECTED_RESTARTS[fault]
+        assert job["restarts"] in (expected, expected + by_slurm), job
         assert (job["attempt"], job["attempts_max"]) == (job["restarts"] + 1, 5)
-        assert job["attempt"] <= 5
-        assert job["attempt"] == notes[f"begun {file}"] or by_slurm is None
+        assert notes[f"begun {file}"] in (job["attempt"], job["attempt"] - by_slurm)
+        times = (1, 1 + by_slurm)
         match fault:
             case "cancelled":
                 assert (job["state"], notes[f"stored {file}"]) == ("CANCELLED", 0)
             case "wrong":
-                assert (job["state"], job["exit_code"], notes[f"wrong {file}"]) == ("FAILED", 1, 1)
+                assert (job["state"], job["exit_code"]) == ("FAILED", 1)
+                assert notes[f"wrong {file}"] in times
             case _:
-                assert (job["state"], notes[f"stored {file}"]) == ("COMPLETED", 1), job
-        if fault == "passing":
-            assert job["restarts"] >= 2
+                assert job["state"] == "COMPLETED"
+                assert notes[f"stored {file}"] in times
+        if job["restarts"]:
             assert f"attempt {job['attempt']} of 5" in job["explanation"]
     print(f"{len(jobs)} jobs; runs beyond the first: {dict(restarts)}")
 
