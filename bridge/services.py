@@ -33,7 +33,7 @@ from bridge.jobs.status.watched_gateway import WatchedGateway
 from bridge.jobs.submission.attempts import AttemptSubmitter
 from bridge.jobs.submission.batches import BatchSubmitter
 from bridge.jobs.submission.cancellation import JobCanceller
-from bridge.jobs.submission.chain_recovery import ChainRecovery, HeldJobs
+from bridge.jobs.submission.chain_recovery import ChainRecovery, OpenChains
 from bridge.jobs.submission.chains import ChainSubmitter
 from bridge.jobs.submission.key_history import KeyHistory
 from bridge.jobs.submission.known_jobs import KnownJobs
@@ -112,7 +112,7 @@ class Services:
         policy = RetryPolicy({kind: settings.of_kind(kind) for kind in KIND_NAMES})
         due_jobs = DueJobs()
         gateway = WatchedGateway(MeasuredGateway(gateway, metrics.registry), trust)
-        held_jobs = HeldJobs()
+        open_chains = OpenChains()
         cache = QueueCache(
             gateway,
             ledger,
@@ -120,7 +120,7 @@ class Services:
             max_waiting=settings.max_waiting_clients,
             pace=tuning.pace,
             remembered_max=tuning.remembered_max,
-            observers=(*metrics.observers, tell_of_bad_ends, held_jobs.observe, due_jobs.observe),
+            observers=(*metrics.observers, tell_of_bad_ends, open_chains.observe, due_jobs.observe),
             runs_again=policy.runs_again,
         )
         hashes = IdentityHashes(secret)
@@ -128,9 +128,9 @@ class Services:
         past_jobs = PastJobs(gateway, kept_seconds=tuning.accounting_kept_seconds)
         key_history = KeyHistory(gateway, settings.keys_kept_hours)
         known_jobs = KnownJobs(cache, past_jobs, key_history, hashes)
-        chain_recovery = ChainRecovery(gateway, known_jobs, held_jobs)
+        chain_recovery = ChainRecovery(gateway, known_jobs, open_chains)
         recovery = JobRecovery(gateway, cache, ledger, trust, known_jobs, key_locks, sender, hashes, chain_recovery)
-        held_jobs.on_new = recovery.wake
+        open_chains.on_new = recovery.wake
         lookup = JobLookup(cache, past_jobs)
         failures = Failures(cache, lookup)
         automatic_retry = AutomaticRetry(gateway, cache, policy, due_jobs)

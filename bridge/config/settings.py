@@ -5,15 +5,11 @@ two underscores, `BRIDGE_PARSE__PARTITION`; lists and tables as JSON), from the 
 `BRIDGE_CONFIG_FILE` names. A name that no setting has is refused.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     Field,
     IPvAnyAddress,
     SecretStr,
@@ -25,7 +21,7 @@ from bridge.config.auth import OidcSettings, SlurmTokenSettings
 from bridge.config.batches import BatchSettings
 from bridge.config.kinds import KindSettings
 from bridge.config.own_files import refuse_own_files
-from bridge.config.types import AbsolutePath, Folders, Hosts
+from bridge.config.types import AbsolutePath, Folders, Hosts, JobVariables, MqttBroker, Origins
 from bridge.core.text import PATH_PREFIX
 from bridge.policy.denied_hosts import DENIED_BY_DEFAULT
 from bridge.policy.uris import is_sqlite
@@ -40,34 +36,6 @@ class SettingsError(Exception):
 
 class StartError(SettingsError):
     """The service cannot start now: a file, a port or another program is not as it has to be. It may be so later."""
-
-
-def _none_switches_off(value: Any) -> Any:
-    return None if value in ("None", "") else value
-
-
-def _origins(origins: frozenset[str]) -> frozenset[str]:
-    if not all(re.fullmatch(r"https?://[a-z0-9.\-\[\]:]+", origin) for origin in origins):
-        raise ValueError("must be origins, as browsers send them: https://HOST or https://HOST:PORT, in lower case")
-    return origins
-
-
-def _broker(address: str) -> str:
-    if not 0 < int(address.rpartition(":")[2]) <= 65535:
-        raise ValueError("its port must be 1 to 65535")
-    return address
-
-
-def _variables(environment: Mapping[str, str]) -> Mapping[str, str]:
-    for name in environment:
-        if name.startswith("EXTRACTOR_"):
-            raise ValueError(f"{name} is made of the settings of folders and hosts: use these")
-        if not name.isidentifier() or name.startswith(("SLURM_", "TSM_")):
-            raise ValueError(f"{name} is not a name that operators may set for jobs")
-    return environment
-
-
-MqttBroker = Annotated[str, Field(pattern=r"^\S+:[0-9]{1,5}$"), AfterValidator(_broker)]
 
 
 class FromSources(BaseSettings):
@@ -121,7 +89,7 @@ class Settings(FromSources):
         description="Path below which a proxy shows the service (`/slurm-bridge`), for the addresses that it gives to "
         "clients; requests may come with it or without. A trusted proxy may also say so: `X-Forwarded-Prefix`",
     )
-    cors_origins: Annotated[frozenset[str], AfterValidator(_origins)] = Field(
+    cors_origins: Origins = Field(
         frozenset(),
         description="Origins (`https://tsm.example.org`) whose web pages may call the service from a browser (CORS)",
     )
@@ -196,6 +164,11 @@ class Settings(FromSources):
         gt=0,
         description="Jobs of the bridge that may wait in the queue, the next gets 429; left out, as many as Slurm has",
     )
+    order_per_thing: bool = Field(
+        False,
+        description="Jobs of one thing never overlap: they run in the order in which they were submitted. Slurm sees "
+        "to it, by the name that they share (`--dependency=singleton`); their kind is then in their comments alone",
+    )
     keys_kept_hours: int = Field(
         24,
         ge=0,
@@ -226,7 +199,7 @@ class Settings(FromSources):
     template_folder: AbsolutePath | None = Field(
         None, description="Folder with `parse.sh.j2` and `qaqc.sh.j2` to use instead of the packaged ones"
     )
-    job_environment: Annotated[dict[str, str], AfterValidator(_variables)] = Field(
+    job_environment: JobVariables = Field(
         {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
         description="Variables for every job, beside the request's own; it gets none of the service's environment",
     )
@@ -267,7 +240,7 @@ class Settings(FromSources):
         "that is not loopback's; a list of your own replaces it",
     )
     # These four keep the names without prefix that the service has always had.
-    mqtt_broker: Annotated[MqttBroker | None, BeforeValidator(_none_switches_off)] = Field(
+    mqtt_broker: MqttBroker = Field(
         None,
         validation_alias="mqtt_broker",
         description="`HOST:PORT` of the MQTT broker that jobs report to; `None` switches MQTT off",

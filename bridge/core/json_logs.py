@@ -68,7 +68,9 @@ def configure_logging(*, verbose: bool) -> None:
 
     No log makes a thread wait, whatever becomes of standard error; see `LogWriter`.
     """
-    logging._srcfile = None  # no line says who logs: "Optimization" in logging's manual
+    # No line says who logs, nor in which thread and process: "Optimization" in logging's manual.
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     formatter = JsonFormatter()
     writer = LogWriter(sys.stderr.fileno(), lambda count: f"{formatter.format(_drops_record(count))}\n")
     atexit.register(writer.drain)

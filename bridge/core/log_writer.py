@@ -9,8 +9,7 @@ import os
 import select
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 QUEUED_MAX_BYTES = 4 * 1024 * 1024  # some 10,000 lines: seconds of the busiest service
 WRITE_MAX_BYTES = 64 * 1024  # at once: what a pipe takes
@@ -29,8 +28,8 @@ class LogWriter:
         self._descriptor = descriptor
         self._describe_drops = describe_drops
         self._changed = threading.Condition()
-        self._lines: deque[bytes] = deque()
-        self._queued_bytes = 0
+        self._lines: list[bytes] = []
+        self._queued_bytes = 0  # of them, and of what is being written
         self.dropped_count = 0  # lines of which no line has told yet
         self.dropped_total = 0  # since the start
         self._is_writing = False
@@ -61,12 +60,15 @@ class LogWriter:
     def _keep_writing(self) -> None:
         while True:
             self._wait_for_lines()
-            if (count := self._take_drops()) and self._write(self._describe_drops(count).encode()):
-                self._note_drops(count)
-            if rest := self._write(self._take_lines()):
-                lost_count = rest.lstrip().count(b"\n")
-                self._note_drops(lost_count, in_total=lost_count)
-                time.sleep(PAUSE_SECONDS)
+            for piece in _pieces(self._take_lines()):
+                if (count := self._take_drops()) and self._write(self._describe_drops(count).encode()):
+                    self._note_drops(count)
+                rest = self._write(piece)
+                self._note_written(len(piece))
+                if rest:
+                    lost_count = rest.lstrip().count(b"\n")
+                    self._note_drops(lost_count, in_total=lost_count)
+                    time.sleep(PAUSE_SECONDS)
 
     def _wait_for_lines(self) -> None:
         with self._changed:
@@ -76,14 +78,15 @@ class LogWriter:
             self._is_writing = True
         time.sleep(GATHER_SECONDS)
 
-    def _take_lines(self) -> bytes:
-        """The next lines, together."""
-        taken: list[bytes] = []
+    def _take_lines(self) -> list[bytes]:
+        """All lines. Those that log wait for this thread as long as it has the lock."""
         with self._changed:
-            while self._lines and sum(map(len, taken)) < WRITE_MAX_BYTES:
-                taken.append(self._lines.popleft())
-                self._queued_bytes -= len(taken[-1])
-        return b"".join(taken)
+            lines, self._lines = self._lines, []
+        return lines
+
+    def _note_written(self, count_bytes: int) -> None:
+        with self._changed:
+            self._queued_bytes -= count_bytes
 
     def _take_drops(self) -> int:
         with self._changed:
@@ -114,3 +117,17 @@ class LogWriter:
             writable.register(self._descriptor, select.POLLOUT)
             writable.poll()
             return 0
+
+
+def _pieces(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines, as many together as are written at once."""
+    together: list[bytes] = []
+    size_bytes = 0
+    for line in lines:
+        together.append(line)
+        size_bytes += len(line)
+        if size_bytes >= WRITE_MAX_BYTES:
+            yield b"".join(together)
+            together, size_bytes = [], 0
+    if together:
+        yield b"".join(together)

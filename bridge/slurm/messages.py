@@ -42,6 +42,7 @@ class JobDescriptor(_Message, frozen=True):
     indices: tuple[int, ...] | None = None  # --array, in rising order; `None`: the job is no array
     running_max: int | None = None  # how many elements may run at once: the %N of --array
     dependency: str | None = None  # --dependency; where it can never be met, Slurm cancels the job
+    is_singleton: bool = False  # and on all jobs of its name that were submitted before
 
     def __repr__(self) -> str:
         """Without the environment."""
@@ -133,6 +134,7 @@ class Requeue(_Part, frozen=True):
     comment: str
     submit_time: int | None  # of its last run
     begin_time: int | None = None  # not before, in seconds since the epoch; `None`: as soon as Slurm lets it
+    dependency: str | None = None  # as in `JobDescriptor`; what was not met is not met again
     note: str | None = None  # to be written into its comment
     memory_max_mib: int | None = None  # give it twice the memory, up to this
     time_max_minutes: int | None = None  # and twice the time

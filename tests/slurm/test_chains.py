@@ -88,10 +88,23 @@ def test_a_failed_parse_ends_the_chain_and_a_retry_begins_it_again(
 ) -> None:
     answer = bridge.post("/extractor/run", FAILING)
     parse_id, qaqc_id = answer.body["job_id"], answer.body["qaqc"]["job_id"]
+    mended = shared_folder / "main.py.mended"
     ended = bridge.wait_until_finished(qaqc_id)
     assert (ended["state"], ended["start_time"]) == ("CANCELLED", None)
     assert ended["explanation"] == f"was not run, since parse job {parse_id} did not succeed"
     assert bridge.get(f"/jobs/{parse_id}").body["exit_code"] == 3
+    mended.touch()
+    try:
+        assert bridge.post(f"/jobs/{parse_id}/retry", b"").status == 202
+        bridge.wait_for(qaqc_id, lambda job: job["state"] == "PENDING")
+        for job_id in (qaqc_id, parse_id):  # without the two minutes that Slurm lets pass
+            slurm.run("scontrol", "update", f"JobId={job_id}", "StartTime=now")
+        waiting = bridge.wait_for(qaqc_id, lambda job: job["state_reason"] == "Dependency")
+        assert waiting["explanation"] == f"waits for parse job {parse_id}"
+        assert bridge.wait_until_finished(qaqc_id)["state"] == "COMPLETED"
+        assert bridge.get(f"/jobs/{parse_id}").body["state"] == "COMPLETED"
+    finally:
+        mended.unlink()
 
 
 def test_elements_follow_elements(bridge: Bridge) -> None:

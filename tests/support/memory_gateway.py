@@ -40,6 +40,7 @@ class MemoryGateway:
         self._snapshots: dict[str, JobSnapshot] = {}
         self.released: set[str] = set()  # ids of the jobs that were let begin
         self.begin_times: dict[str, int | None] = {}  # of jobs that run again
+        self.dependencies: dict[str, str | None] = {}  # of these
         self._told: dict[str, JobSnapshot] | None = None
         self.is_paused = False
         self.is_dead = False
@@ -125,6 +126,7 @@ class MemoryGateway:
         again = {"restarts": job.restarts + 1, "submit_time": self._later_than(job), "note": request.note}
         self.put(request.job_id, {**waits, **again})
         self.begin_times[request.job_id] = request.begin_time
+        self.dependencies[request.job_id] = request.dependency
         return True
 
     def _later_than(self, job: JobSnapshot) -> int:

@@ -290,13 +290,13 @@ class SimulatedBridge:
         self.ledger, locks = SubmissionLedger(), KeyLocks()
         self.trust = trust = ControllerTrust()
         gateway = WatchedGateway(Port(cluster), trust)
-        held_jobs = chain_recovery.HeldJobs()
-        self.cache = QueueCache(gateway, self.ledger, trust, max_waiting=1, observers=[held_jobs.observe])
+        open_chains = chain_recovery.OpenChains()
+        self.cache = QueueCache(gateway, self.ledger, trust, max_waiting=1, observers=[open_chains.observe])
         history = key_history.KeyHistory(gateway, KEPT_HOURS)
         history.read()
         known = known_jobs.KnownJobs(self.cache, PastJobs(gateway), history, HASHES)
         job_sender = sender.JobSender(gateway, self.cache, trust, HASHES)
-        chain_keeper = chain_recovery.ChainRecovery(gateway, known, held_jobs)
+        chain_keeper = chain_recovery.ChainRecovery(gateway, known, open_chains)
         self.recovery = recovery.JobRecovery(
             gateway, self.cache, self.ledger, trust, known, locks, job_sender, HASHES, chain_keeper
         )

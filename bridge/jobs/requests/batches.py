@@ -51,11 +51,14 @@ def batch_model(kind: JobKind) -> type[BatchRequest]:
     )
 
 
-def arrays_of(items: Sequence[JobRequest]) -> list[list[int]]:
+def arrays_of(items: Sequence[JobRequest], *, are_ordered: bool) -> list[list[int]]:
     """Which items each array has, by their places in the batch: those of one thing follow each other.
 
-    Items that another job is to follow have arrays of their own.
+    Items that another job is to follow have arrays of their own. Where the jobs of a thing keep their order
+    (`are_ordered`), each item has: elements share their name, and Slurm gives those that begin other numbers.
     """
+    if are_ordered:
+        return [[place] for place in range(len(items))]
     alone = [place for place, item in enumerate(items) if item.follow_up() is None]
     followed = [place for place, item in enumerate(items) if item.follow_up() is not None]
     return [*_arrays(items, alone), *_arrays(items, followed)]

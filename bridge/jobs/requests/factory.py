@@ -17,6 +17,7 @@ from bridge.jobs.requests.kinds import KIND_NAMES, JobRequest
 from bridge.jobs.requests.metadata import HELD_SECONDS, JobMetadata
 from bridge.jobs.requests.script import render_job_script
 from bridge.slurm.messages import JobDescriptor
+from bridge.slurm.singletons import singleton_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class JobFactory:
     hashes: IdentityHashes
     environment: Mapping[str, str] = field(repr=False)  # holds the MQTT password
     output_folder: str
+    order_per_thing: bool
 
     @classmethod
     def of(cls, settings: Settings, hashes: IdentityHashes) -> Self:
@@ -51,6 +53,7 @@ class JobFactory:
             hashes,
             _common_environment(settings),
             str(settings.output_folder),
+            settings.order_per_thing,
         )
 
     def describe(
@@ -58,7 +61,9 @@ class JobFactory:
     ) -> tuple[JobDescriptor, JobMetadata]:
         """The job for `request`, and the metadata in its comment, by which it is found again in the queue."""
         metadata = self._metadata(request, identity, request_id)
-        return self._held(self.descriptor(request.kind, request.environment(), metadata.to_json()), metadata), metadata
+        return self._placed(
+            self.descriptor(request.kind, request.environment(), metadata.to_json()), metadata
+        ), metadata
 
     def describe_array(
         self,
@@ -76,7 +81,7 @@ class JobFactory:
         metadata = replace(
             self._metadata(items[0], identity, request_id), things=things, lane=None if lane == "live" else lane
         )
-        return self._held(self._array(items, metadata, running_max), metadata), metadata
+        return self._placed(self._array(items, metadata, running_max), metadata), metadata
 
     def describe_follow_up(
         self,
@@ -105,7 +110,7 @@ class JobFactory:
             job = self.descriptor(metadata.kind, follow_ups[0].environment(), metadata.to_json())
         else:
             job = replace(self._array(follow_ups, metadata, running_max), indices=tuple(indices))
-        return replace(job, dependency=metadata.dependency), metadata
+        return replace(self._placed(job, metadata), dependency=metadata.dependency), metadata
 
     def _metadata(self, request: JobRequest, identity: RequestIdentity, request_id: str) -> JobMetadata:
         return JobMetadata(
@@ -120,8 +125,13 @@ class JobFactory:
             qaqc=request.follow_up() is not None,
         )
 
-    def _held(self, job: JobDescriptor, metadata: JobMetadata) -> JobDescriptor:
-        return replace(job, begin_time=int(time.time()) + HELD_SECONDS) if metadata.qaqc else job
+    def _placed(self, job: JobDescriptor, metadata: JobMetadata) -> JobDescriptor:
+        """With its place among other jobs: where it is to be followed, and where those of a thing keep their order."""
+        if metadata.qaqc:
+            job = replace(job, begin_time=int(time.time()) + HELD_SECONDS)
+        if self.order_per_thing:
+            job = replace(job, name=singleton_name(metadata.thing_uuid), is_singleton=True)
+        return job
 
     def _array(self, items: Sequence[JobRequest], metadata: JobMetadata, running_max: int | None) -> JobDescriptor:
         descriptor = self.descriptor(metadata.kind, array_environment(items), metadata.to_json())

@@ -1,5 +1,7 @@
 """The jobs that were seen to end or to leave the queue, by key: what the controller forgets of them is no loss."""
 
+from collections import OrderedDict
+
 from bridge.jobs.status.job_view import Job, JobView
 
 
@@ -8,13 +10,14 @@ class GoneJobs:
 
     def __init__(self, keys_max: int) -> None:
         self._keys_max = keys_max
-        self._jobs: dict[str, tuple[JobView, ...]] = {}  # the key that was noted first comes first
+        # The key that was noted first comes first; see `SubmissionLedger` for why it is no plain dict.
+        self._jobs: OrderedDict[str, tuple[JobView, ...]] = OrderedDict()
 
     def note(self, view: JobView) -> None:
         """The job has ended, or has left the queue as it stands."""
         self._jobs[view.job.key] = (*self._without(view.job), view)
         if len(self._jobs) > self._keys_max:
-            del self._jobs[next(iter(self._jobs))]
+            self._jobs.popitem(last=False)
 
     def take_back(self, job: Job) -> None:
         """The job is in the queue, and has not ended."""

@@ -74,6 +74,11 @@ class Job:
         return self.metadata.qaqc and self.is_pending and waits_seconds > HELD_SECONDS // 2
 
     @property
+    def was_in_vain(self) -> bool:
+        """Whether Slurm has cancelled it, as the job that it follows did not succeed."""
+        return self.state == "CANCELLED" and self.snapshot.state_reason == "DependencyNeverSatisfied"
+
+    @property
     def follows(self) -> str | None:
         """The id of the job that it follows. `None`: it follows none."""
         return self.metadata.after_id(self.index)
@@ -118,7 +123,8 @@ class Job:
 
     def requeue(self) -> Requeue:
         """The request to run it again, as long as its id is not another job's and it has not run again since."""
-        return Requeue(self.id, self.metadata.to_json(), self.snapshot.submit_time)
+        dependency = self.metadata.dependency if self.snapshot.nodes is None else None
+        return Requeue(self.id, self.metadata.to_json(), self.snapshot.submit_time, dependency=dependency)
 
 
 def without_another_run(job: Job) -> Job:

@@ -5,6 +5,7 @@ slurmctld saves its queue every five seconds; a crash forgets the jobs that it h
 
 import threading
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from bridge.jobs.requests.metadata import JobMetadata
@@ -40,7 +41,8 @@ class SubmissionLedger:
         self._lock = threading.Lock()
         self._expected_at_seconds: list[float] = []  # when jobs were sent that no look has counted yet
         self._unseen: dict[str, JobView] = {}  # by job id: accepted, and no look has begun since
-        self._unsaved: dict[tuple[str, str], AcceptedJob] = {}  # by request, the oldest first
+        # By request, the oldest first. A plain dict that loses its first again and again is slow to tell the next one.
+        self._unsaved: OrderedDict[tuple[str, str], AcceptedJob] = OrderedDict()
 
     def expect(self, jobs: int = 1) -> None:
         """So many jobs are about to be sent."""
@@ -64,13 +66,17 @@ class SubmissionLedger:
     ) -> None:
         """The controller has accepted this job; `booted_at` is when that controller was started."""
         now, now_seconds = time.time(), time.monotonic()
+        own_ids = ids_of(job_id, descriptor.indices)
+        views = [JobView(Job(_pending(own_id, descriptor), metadata), Origin.CONTROLLER, now) for own_id in own_ids]
+        jobs = [
+            AcceptedJob(descriptor, metadata, own_id, now_seconds, booted_at, may_have_duplicate, first)
+            for own_id in own_ids
+        ]
         with self._lock:
-            for own_id in ids_of(job_id, descriptor.indices):
-                view = JobView(Job(_pending(own_id, descriptor), metadata), Origin.CONTROLLER, now)
-                accepted = AcceptedJob(descriptor, metadata, own_id, now_seconds, booted_at, may_have_duplicate, first)
-                self._unseen[own_id] = view
-                self._unsaved.pop(accepted.request, None)  # so that it goes to the end
-                self._unsaved[accepted.request] = accepted
+            self._unseen |= {view.id: view for view in views}
+            for job in jobs:
+                self._unsaved[job.request] = job
+                self._unsaved.move_to_end(job.request)
 
     def find(self, job_id: str) -> JobView | None:
         """The job, if it was accepted after the last look began."""
@@ -117,7 +123,7 @@ class SubmissionLedger:
         with self._lock:
             if self._unsaved.get(job.request) is job:
                 job.accepted_at_seconds = time.monotonic()
-                self._unsaved[job.request] = self._unsaved.pop(job.request)
+                self._unsaved.move_to_end(job.request)
 
     def forget_saved(self, answering_since_seconds: float) -> None:
         """The controller has been answering since then: drop what it must have saved."""

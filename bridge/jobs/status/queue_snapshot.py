@@ -1,6 +1,7 @@
 """The bridge's own jobs by id and by key: those in the queue, and those that have left it."""
 
 import time
+from collections import OrderedDict
 from collections.abc import Iterable
 
 from bridge.jobs.status.gone_jobs import GoneJobs
@@ -23,7 +24,8 @@ class QueueSnapshot:
         self.pending = 0  # jobs that waited then
         self._jobs: dict[str, Job] = {}
         self._ids_by_key: dict[str, tuple[str, ...]] = {}  # a set takes four times the memory
-        self._remembered: dict[str, JobView] = {}  # not in the queue any more; the first that left comes first
+        # Not in the queue any more, the first that left first; see `SubmissionLedger` for why it is no plain dict.
+        self._remembered: OrderedDict[str, JobView] = OrderedDict()
         self._gone = GoneJobs(remembered_max)
         self._newest_first: list[Job] | None = None  # None: to be sorted again
 

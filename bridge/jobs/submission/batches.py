@@ -89,7 +89,7 @@ class BatchSubmitter:
         `AlreadyFinishedError` where Slurm has forgotten a part of a batch that came again. Once a part of it is
         submitted, every other error is `OutcomeUnknownError`, with the key to go on with.
         """
-        places = arrays_of(self._checked(batch))
+        places = arrays_of(self._checked(batch), are_ordered=self._factory.order_per_thing)
         identities = self._hashes.batch_identities(batch, places, submission_key(offered_key), caller)
         done: list[tuple[str, str | None]] = []
         with ExitStack() as locks:

@@ -1,4 +1,9 @@
-"""What is put right after a bridge has ended between the two jobs of a chain: see `ChainSubmitter`."""
+"""What is put right in chains of two jobs (`ChainSubmitter`), as far as the queue shows it.
+
+After a bridge has ended between the two: a held job is let begin whose follower is there, and cancelled where it has
+had none for a while. And where a job that had failed runs again, whoever wanted that: Slurm has cancelled the one that
+was to follow it, which waits again then.
+"""
 
 import logging
 import time
@@ -17,61 +22,82 @@ log = logging.getLogger(__name__)
 ABANDONED_SECONDS = 60.0  # no request takes so long, nor does one that completes a job of `FRESH_SECONDS`
 
 
-class HeldJobs:
-    """The first jobs of chains that are held, as the looks at the queue show them. An observer of the queue cache."""
+class OpenChains:
+    """The first jobs of chains that may need something done, as looks show them. An observer of the queue cache."""
 
     def __init__(self) -> None:
-        self._seen_at_seconds: dict[str, float] = {}  # by job id: since when, on the monotonic clock
-        self._jobs: dict[str, Job] = {}
+        self._held: dict[str, tuple[Job, float]] = {}  # and since when, on the monotonic clock
+        self._restarted: dict[str, Job] = {}  # they had ended, and wait or run again
         self.on_new: Callable[[], None] = lambda: None
 
     def observe(self, changes: Sequence[JobChange]) -> None:
         """Take in what a look has shown."""
-        before = len(self._jobs)
+        is_new = False
         for change in changes:
-            if change.before is not None:
-                self._jobs.pop(change.before.id, None)
-            if change.after is not None and change.after.is_held:
-                self._jobs[change.after.id] = change.after
-                self._seen_at_seconds.setdefault(change.after.id, time.monotonic())
-        self._seen_at_seconds = {job_id: at for job_id, at in self._seen_at_seconds.items() if job_id in self._jobs}
-        if len(self._jobs) > before:
+            _, since_seconds = self._held.pop(change.before.id, (None, None)) if change.before else (None, None)
+            job = change.after
+            if job is None or not job.metadata.qaqc:
+                continue
+            if job.is_held:
+                self._held[job.id] = job, since_seconds or time.monotonic()
+                is_new = True
+            elif job.snapshot.restarts and not job.is_finished:
+                self._restarted[job.id] = job
+                is_new = True
+        if is_new:
             self.on_new()
 
     def __bool__(self) -> bool:
-        return bool(self._jobs)
+        return bool(self._held or self._restarted)
 
-    def jobs(self) -> list[Job]:
-        """All of them."""
-        return list(self._jobs.values())
+    def held(self) -> list[Job]:
+        """Those that wait for their followers."""
+        return [job for job, _ in list(self._held.values())]
 
     def are_abandoned(self, jobs: Sequence[Job]) -> bool:
         """Whether they have been held for so long that no request is about to complete them."""
-        since_seconds = min(self._seen_at_seconds.get(job.id, time.monotonic()) for job in jobs)
-        return time.monotonic() - since_seconds > ABANDONED_SECONDS
+        now_seconds = time.monotonic()
+        since_seconds = min(self._held.get(job.id, (job, now_seconds))[1] for job in jobs)
+        return now_seconds - since_seconds > ABANDONED_SECONDS
+
+    def restarted(self) -> list[Job]:
+        """Those that run again, and whose followers have not been seen to since."""
+        return list(self._restarted.values())
+
+    def close(self, job: Job) -> None:
+        """The follower of one that runs again is seen to."""
+        self._restarted.pop(job.id, None)
 
 
 class ChainRecovery:
-    """Lets a held job begin whose follower is there, and cancels one that has had none for a while."""
+    """Sees to open chains."""
 
-    def __init__(self, gateway: Gateway, known_jobs: KnownJobs, held: HeldJobs) -> None:
+    def __init__(self, gateway: Gateway, known_jobs: KnownJobs, chains: OpenChains) -> None:
         self._gateway = gateway
         self._known_jobs = known_jobs
-        self._held = held
+        self._chains = chains
 
     @property
     def has_work(self) -> bool:
-        """Whether any job is held."""
-        return bool(self._held)
+        """Whether any chain is open."""
+        return bool(self._chains)
 
     def settle(self, deadline: Deadline) -> None:
-        """Do it, after a look at the queue. Raises what `Gateway.release` and `cancel` raise."""
-        for jobs in by_array(self._held.jobs(), lambda job: job.id):
-            job_id = whole_id(jobs[0].id)
-            if any(self._known_jobs.follow_up_of(job) for job in jobs):
-                self._gateway.release(job_id, deadline)
-                log.warning("let a job begin that an interrupted request had left", extra={"job_id": job_id})
-            elif self._held.are_abandoned(jobs) and self._gateway.cancel(
-                cancellation_of(jobs, only_waiting=True), deadline
-            ):
-                log.warning("cancelled a job that an interrupted request had left", extra={"job_id": job_id})
+        """See to them, after a look at the queue. Raises what the gateway does."""
+        for jobs in by_array(self._chains.held(), lambda job: job.id):
+            self._settle_held(jobs, deadline)
+        for job in self._chains.restarted():
+            follower = self._known_jobs.follow_up_of(job)
+            if follower and follower.was_in_vain:
+                self._gateway.requeue([follower.requeue()], deadline)
+                log.info("a job waits again for one that runs again", extra={"job_id": follower.id, "first": job.id})
+            self._chains.close(job)
+
+    def _settle_held(self, jobs: list[Job], deadline: Deadline) -> None:
+        job_id = whole_id(jobs[0].id)
+        if any(self._known_jobs.follow_up_of(job) for job in jobs):
+            self._gateway.release(job_id, deadline)
+            log.warning("let a job begin that an interrupted request had left", extra={"job_id": job_id})
+        elif self._chains.are_abandoned(jobs):
+            self._gateway.cancel(cancellation_of(jobs, only_waiting=True), deadline)
+            log.warning("cancelled a job that an interrupted request had left", extra={"job_id": job_id})

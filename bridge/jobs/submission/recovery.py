@@ -201,7 +201,7 @@ class JobRecovery:
     def _tie(self, job: AcceptedJob) -> tuple[JobMetadata, str | None] | None:
         """Metadata of a lost job, and its dependency, which may have got another id. `None`: it is not to run."""
         if job.first is None:
-            return job.metadata, None
+            return job.metadata, job.descriptor.dependency
         index = index_of(job.job_id)
         known = self._ledger.of_request((job.first.key_of(index), job.first.digest))
         first, first_id = (known.metadata, known.job_id) if known else (job.first, job.metadata.after_id(index))

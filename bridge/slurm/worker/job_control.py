@@ -19,6 +19,7 @@ from bridge.slurm.messages import (
     RequeueJobs,
     RequeueOutcome,
 )
+from bridge.slurm.singletons import is_singleton_name, joined
 from bridge.slurm.states import FINISHED_STATES
 from bridge.slurm.worker.queue import ESLURM_INVALID_JOB_ID, load, load_ended, snapshot_of
 
@@ -97,19 +98,20 @@ def _requeue_if_ended(pyslurm: "ModuleType", request: Requeue, job: Any) -> Requ
 
 def _change_waiting(pyslurm: "ModuleType", job: Any, request: Requeue) -> RequeueOutcome:
     """Change the job, which waits again, as `request` says."""
-    changes: dict[str, Any] = {}
-    if request.begin_time is not None:
-        changes["begin_time"] = request.begin_time
+    dependency = joined(request.dependency, is_singleton=is_singleton_name(job.name or ""))
+    if request.begin_time is not None or dependency is not None:
+        _change(pyslurm, job.id, begin_time=request.begin_time, dependencies=dependency)
+    more: dict[str, Any] = {}
     if request.note is not None:
-        changes["comment"] = with_note(request.comment, request.note)
+        more["comment"] = with_note(request.comment, request.note)
     if request.memory_max_mib is not None and job.memory_per_node:
-        changes["memory_per_node"] = max(job.memory_per_node, min(2 * job.memory_per_node, request.memory_max_mib))
+        more["memory_per_node"] = max(job.memory_per_node, min(2 * job.memory_per_node, request.memory_max_mib))
     if request.time_max_minutes is not None and job.time_limit:
-        changes["time_limit"] = max(job.time_limit, min(2 * job.time_limit, request.time_max_minutes))
+        more["time_limit"] = max(job.time_limit, min(2 * job.time_limit, request.time_max_minutes))
     try:
-        if changes:
-            _change(pyslurm, job.id, **changes)
-    except pyslurm.RPCError as error:
+        if more:
+            _change(pyslurm, job.id, **more)
+    except pyslurm.RPCError as error:  # it runs again as it was
         return RequeueOutcome(is_taken=True, code=int(error.errno), message=str(error.msg))
     return RequeueOutcome(is_taken=True)
 

@@ -34,6 +34,7 @@ from bridge.slurm.messages import (
     TrySubmission,
     VerifyToken,
 )
+from bridge.slurm.singletons import joined
 from bridge.slurm.worker.accounting import find_past, load_past
 from bridge.slurm.worker.cluster_check import cluster_facts, try_submission
 from bridge.slurm.worker.controllers import facts, ping
@@ -183,7 +184,7 @@ def _description(pyslurm: "ModuleType", job: JobDescriptor, extra: str | None) -
         nice=job.nice,
         begin_time=job.begin_time,
         array=_array(job),
-        dependencies=job.dependency,
+        dependencies=joined(job.dependency, is_singleton=job.is_singleton),
         kill_on_invalid_dependency=job.dependency is not None,
     )
 

@@ -1,5 +1,6 @@
 """A parse followed by quality control, as a client meets it, on the in-memory gateway."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -242,6 +243,44 @@ def test_what_is_lost_of_a_parse_that_failed_stays_away(
         gateway.restart()
         wait_until(lambda: "none to follow" in caplog.text, "it is given up", 20)
     assert list(gateway.descriptors) == ["1"]
+
+
+@pytest.mark.parametrize("body", [BODY, {"items": [BODY, BODY]}], ids=["job", "elements"])
+def test_where_the_first_runs_again_the_second_waits_for_it_again(
+    gateway: InterruptedGateway, body: dict[str, Any]
+) -> None:
+    first, second, dependency = ("1", "2", "afterok:1") if body is BODY else ("1_1", "2_1", "aftercorr:1")
+    with running_bridge(gateway) as client:
+        post(client, body)
+        gateway.put(first, {"state": "FAILED", "nodes": "n1", "exit_code": 75, "end_time": int(time.time())})
+        gateway.put(second, {"state": "CANCELLED", "state_reason": "DependencyNeverSatisfied"})
+        wait_until(lambda: client.simulate_get(f"/jobs/{first}").json["finished"], "it has ended")
+        assert client.simulate_post(f"/jobs/{first}/retry").status_code == 202
+        wait_until(lambda: client.simulate_get(f"/jobs/{second}").json["state"] == "PENDING", "it waits again")
+    assert gateway.dependencies[second] == dependency
+
+
+def test_a_second_that_its_client_cancelled_stays_cancelled(gateway: InterruptedGateway) -> None:
+    with running_bridge(gateway) as client:
+        post(client)
+        client.simulate_delete("/jobs/2")
+        gateway.put("1", {"state": "FAILED", "nodes": "n1", "exit_code": 75, "end_time": int(time.time())})
+        wait_until(lambda: client.simulate_get("/jobs/1").json["finished"], "it has ended")
+        assert client.simulate_post("/jobs/1/retry").status_code == 202
+        time.sleep(1)
+        assert client.simulate_get("/jobs/2").json["state"] == "CANCELLED"
+
+
+def test_jobs_of_a_thing_share_a_name_where_they_keep_their_order(gateway: InterruptedGateway) -> None:
+    with running_application(gateway, settings(order_per_thing=True)) as client:
+        assert post(client).status_code == 202
+        assert post(client, BATCH).status_code == 202
+    jobs = gateway.descriptors.values()
+    assert {(job.name, job.is_singleton) for job in jobs} == {(f"thing-{THING}", True)}
+    dependencies = [None, "afterok:1", None, "aftercorr:3", None, None, "aftercorr:6"]
+    assert [job.dependency for job in jobs] == dependencies
+    assert [job.indices for job in jobs] == [None, None, *[(0,)] * 5]
+    assert "/parse-%j" in gateway.descriptors["1"].stdout_path
 
 
 def test_items_of_a_batch_are_followed_element_by_element(client: Client, gateway: InterruptedGateway) -> None:

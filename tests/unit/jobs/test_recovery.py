@@ -17,7 +17,7 @@ from bridge.jobs.status.ledger import SubmissionLedger
 from bridge.jobs.status.past_jobs import PastJobs
 from bridge.jobs.status.queue_cache import QueueCache
 from bridge.jobs.status.watched_gateway import WatchedGateway
-from bridge.jobs.submission.chain_recovery import ChainRecovery, HeldJobs
+from bridge.jobs.submission.chain_recovery import ChainRecovery, OpenChains
 from bridge.jobs.submission.key_history import KeyHistory
 from bridge.jobs.submission.known_jobs import KnownJobs
 from bridge.jobs.submission.recovery import JobRecovery, RecoveryPauses
@@ -67,13 +67,13 @@ class Watched:
 def watched() -> Iterator[Watched]:
     gateway, ledger, trust, locks = MemoryGateway(), SubmissionLedger(), ControllerTrust(0.05), KeyLocks()
     watched = WatchedGateway(gateway, trust)
-    held_jobs = HeldJobs()
-    cache = QueueCache(watched, ledger, trust, max_waiting=8, observers=[held_jobs.observe])
+    open_chains = OpenChains()
+    cache = QueueCache(watched, ledger, trust, max_waiting=8, observers=[open_chains.observe])
     sender = JobSender(watched, cache, trust, HASHES)
     known_jobs = KnownJobs(cache, PastJobs(watched, kept_seconds=0.1), KeyHistory(watched, kept_hours=0), HASHES)
-    chains, pauses = ChainRecovery(watched, known_jobs, held_jobs), RecoveryPauses(0.02, 0.02)
+    chains, pauses = ChainRecovery(watched, known_jobs, open_chains), RecoveryPauses(0.02, 0.02)
     recovery = JobRecovery(watched, cache, ledger, trust, known_jobs, locks, sender, HASHES, chains, pauses)
-    held_jobs.on_new = recovery.wake
+    open_chains.on_new = recovery.wake
     recovery.start()
     yield Watched(gateway, ledger, cache, trust, recovery)
     recovery.close()

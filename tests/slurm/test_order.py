@@ -1,0 +1,120 @@
+"""Jobs of one thing never overlap where `order_per_thing` is set, on a real Slurm.
+
+`BRIDGE_TEST_ORDER_FILES` files of ten things; 200 take some minutes.
+"""
+
+import os
+import random
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.bridge_process import Bridge, running_bridge, service_environment
+from tests.support.private_slurm import PrivateSlurm
+from tests.support.samples import PARSE_BODY
+from tests.support.waiting import wait_until
+
+FILES = int(os.environ.get("BRIDGE_TEST_ORDER_FILES", "30"))
+THINGS = 10
+PROGRAM = """
+import os, sys, time
+thing = next(word for word in sys.argv if word.startswith("--device-id=")).partition("=")[2]
+with open(sys.argv[0] + ".log", "a") as log:
+    begin = time.time()
+    time.sleep(4 if "--parser=slow" in sys.argv else 0.3)
+    log.write(f"{thing} {begin} {time.time()} {sys.argv[1]}\\n")
+sys.exit(75 if "--parser=fails" in sys.argv else 0)
+"""
+
+
+@pytest.fixture(scope="module")
+def slurm(shared_folder: Path) -> Iterator[PrivateSlurm]:
+    """With room for many jobs at a time."""
+    (shared_folder / "slurm").mkdir()
+    with PrivateSlurm(shared_folder / "slurm", cpus=64) as slurm:
+        yield slurm
+
+
+@pytest.fixture(scope="module")
+def bridge(slurm: PrivateSlurm, shared_folder: Path) -> Iterator[Bridge]:
+    program = shared_folder / "main.py"
+    program.write_text(PROGRAM)
+    command = ["/usr/bin/python3", str(program)]
+    environment = service_environment(slurm, shared_folder, command, BRIDGE_ORDER_PER_THING="true")
+    with running_bridge(shared_folder, environment) as bridge:
+        yield bridge
+
+
+@pytest.fixture
+def log(shared_folder: Path) -> Path:
+    """Where each job writes when it ran."""
+    path = shared_folder / "main.py.log"
+    path.touch()
+    path.chmod(0o666)
+    path.write_text("")
+    return path
+
+
+def thing(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012}"
+
+
+def runs_of_things(log: Path) -> dict[str, list[tuple[float, float, str]]]:
+    """When the jobs of each thing began and ended, and what they did."""
+    lines = sorted(line.split() for line in log.read_text().splitlines())
+    return {
+        name: sorted((float(begin), float(end), what) for _, begin, end, what in some)
+        for name, some in groupby(lines, key=lambda line: line[0])
+    }
+
+
+def overlaps(log: Path) -> list[Any]:
+    return [
+        (name, one, other)
+        for name, runs in runs_of_things(log).items()
+        for one, other in pairwise(runs)
+        if other[0] < one[1]
+    ]
+
+
+def test_no_two_jobs_of_a_thing_overlap(bridge: Bridge, slurm: PrivateSlurm, log: Path) -> None:
+    numbers = [number % THINGS for number in range(FILES)]
+    random.shuffle(numbers)
+    bodies = [
+        {
+            **PARSE_BODY,
+            "thing_uuid": thing(number),
+            "source": f"https://storage.example/{place}",
+            "qaqc": place % 2 == 0,
+        }
+        for place, number in enumerate(numbers)
+    ]
+    half = len(bodies) // 2
+    with ThreadPoolExecutor(4) as clients:
+        answers = list(clients.map(lambda body: bridge.post("/extractor/run", body), bodies[:half]))
+    assert {answer.status for answer in answers} == {202}
+    assert bridge.post("/extractor/batch", {"items": bodies[half:]}).status == 202
+    shown = slurm.run("squeue", "--noheader", "--array", "--format=%j %k").splitlines()
+    assert all(line.startswith("thing-00000000-") and '{"kind":"' in line for line in shown)
+    jobs = FILES + sum(body["qaqc"] for body in bodies)
+    wait_until(lambda: len(log.read_text().splitlines()) == jobs, "all have run", 60 + 4 * jobs)
+    assert overlaps(log) == []
+    assert len(runs_of_things(log)) == THINGS
+
+
+def test_a_job_that_runs_again_overlaps_none_either(bridge: Bridge, slurm: PrivateSlurm, log: Path) -> None:
+    own = {**PARSE_BODY, "thing_uuid": thing(99)}
+    first, second = (bridge.post("/extractor/run", {**own, "parser": name}).body for name in ("fails", "slow"))
+    bridge.wait_until_finished(first["job_id"])
+    bridge.wait_for(second["job_id"], lambda job: job["state"] == "RUNNING")
+    assert bridge.post(f"{first['href']}/retry", b"").status == 202
+    slurm.run("scontrol", "update", f"JobId={first['job_id']}", "StartTime=now")
+    wait_until(lambda: len(log.read_text().splitlines()) == 3, "the first has run twice", 40)
+    time.sleep(0.1)
+    assert overlaps(log) == []
+    assert [what for *_, what in runs_of_things(log)[thing(99)]] == ["parse"] * 3
