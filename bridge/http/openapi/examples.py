@@ -146,8 +146,7 @@ RETRIED_JOB: JobDocument = {
     "nodes": None,
     "restarts": 1,
     "attempt": 2,
-    "explanation": "was put back into the queue and runs again after a pause, of two minutes by Slurm's default; "
-    "attempt 2",
+    "explanation": "was put back into the queue and runs again after a pause, of two minutes by Slurm's default",
 }
 
 ERRORS: dict[type[BridgeError], BridgeError] = {

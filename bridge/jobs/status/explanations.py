@@ -56,7 +56,7 @@ def explain_job(job: Job) -> str:
     said, attempts = _explain_own(job), job.metadata.attempts
     if job.runs_again:
         return f"{said}; runs again: {_attempt(job.attempt + 1, attempts)}"
-    if job.attempt == 1:
+    if attempts is None or job.attempt == 1:
         return said
     attempt, note = _attempt(job.attempt, attempts), job.snapshot.note
     return f"{said}; {note if note and note.startswith(f'{attempt}:') else attempt}"

@@ -50,7 +50,7 @@ def test_a_running_job() -> None:
         "lane": "live",
         "caller": None,
         "after_job_id": None,
-        "explanation": "is running; attempt 2",
+        "explanation": "is running",
         "source": "controller",
         "as_of": "2026-01-02T03:04:05.678Z",
         "href": "/jobs/17",
