@@ -4,7 +4,8 @@ Usage, as root in the box: ./container/shell python -m bench.status [--rounds 3]
 
 The partition is down: the jobs wait. Each round asks all services, one after the other, for one job at a time out of
 500, and once for a list; the controller's own counters (sdiag) tell what that cost it. A figure is the median over the
-rounds, a ratio the median of the rounds' ratios.
+rounds, a ratio the median of the rounds' ratios. At the end the bridge alone, with single jobs in the queue and with as
+many elements of arrays.
 """
 
 import argparse
@@ -19,11 +20,14 @@ from pathlib import Path
 
 from bench import peers
 from bench.submit import fresh_slurm
+from bridge.client import Bridge
 from tests.support import load
 from tests.support.bridge_process import children_of
 from tests.support.private_slurm import PrivateSlurm
+from tests.support.samples import QAQC_BODY
 
 JOBS_SHORT, JOBS, JOBS_LONG = 100, 14_000, 20_000
+BATCH_ITEMS = 1000
 CLIENTS = (1, 8, 64)
 ASKED_FOR = 500  # different jobs
 LIST = "list"
@@ -83,22 +87,51 @@ def measure_round(
     slurm: PrivateSlurm, folder: Path, ids: Sequence[str], seconds: int
 ) -> dict[tuple[str, object], Figure]:
     """All services."""
-    figures: dict[tuple[str, object], Figure] = {}
-    for name, start in STARTERS.items():
-        own_folder = folder / name.replace(" ", "-")
-        own_folder.mkdir()
-        with start(slurm, own_folder) as service:
-            if name == BRIDGE:
-                time.sleep(SETTLE_SECONDS)
-            paths = [service.job_path(job_id) for job_id in ids[:ASKED_FOR]]
-            load.get(service.url, paths, service.headers, clients=8, seconds=1)
-            for clients in CLIENTS:
-                figures[name, clients] = measure(slurm, service, paths, clients, seconds)
-            if service.list_path:
-                # slurmrestd takes some seconds for one
-                list_seconds = seconds if name == BRIDGE else 30
-                figures[name, LIST] = measure(slurm, service, [service.list_path], 1, list_seconds)
+    return {
+        (name, what): figure
+        for name in STARTERS
+        for what, figure in measure_rows(name, slurm, folder / name.replace(" ", "-"), ids, seconds).items()
+    }
+
+
+def measure_rows(
+    name: str, slurm: PrivateSlurm, folder: Path, ids: Sequence[str], seconds: int
+) -> dict[object, Figure]:
+    """One service, by the number of clients, and for a list."""
+    folder.mkdir()
+    with STARTERS[name](slurm, folder) as service:
+        if name == BRIDGE:
+            time.sleep(SETTLE_SECONDS)
+        paths = [service.job_path(job_id) for job_id in ids[:ASKED_FOR]]
+        load.get(service.url, paths, service.headers, clients=8, seconds=1)
+        figures: dict[object, Figure] = {
+            clients: measure(slurm, service, paths, clients, seconds) for clients in CLIENTS
+        }
+        if service.list_path:
+            # slurmrestd takes some seconds for one
+            list_seconds = seconds if name == BRIDGE else 30
+            figures[LIST] = measure(slurm, service, [service.list_path], 1, list_seconds)
     return figures
+
+
+def p50_of_elements(seconds: int) -> dict[object, tuple[float, float]]:
+    """With `JOBS_LONG` single jobs in the queue, and with as many elements of arrays, in milliseconds."""
+    rows = []
+    for fill_queue in (fill, fill_with_elements):
+        with fresh_slurm() as (slurm, folder):
+            rows.append(measure_rows(BRIDGE, slurm, folder / "measured", fill_queue(slurm, JOBS_LONG), seconds))
+    single, elements = rows
+    return {what: (single[what].load.p50_milliseconds, elements[what].load.p50_milliseconds) for what in single}
+
+
+def fill_with_elements(slurm: PrivateSlurm, count: int) -> list[str]:
+    """Submit so many jobs in batches; returns their ids."""
+    folder = slurm.folder.with_name("fill")
+    folder.mkdir()
+    with peers.bridge(slurm, folder) as service:
+        client = Bridge(service.url.removesuffix("/qaqc/run"))
+        batches = [client.submit_batch("qaqc", [QAQC_BODY] * BATCH_ITEMS) for _ in range(count // BATCH_ITEMS)]
+    return [job.job_id for batch in batches for job in batch.jobs]
 
 
 def print_tables(rounds: Sequence[Mapping[tuple[str, object], Figure]]) -> None:
@@ -158,6 +191,13 @@ def main() -> None:
         f"one job, 1 client, p50: {short:.2f} ms with {JOBS_SHORT} jobs in the queue, {long:.2f} ms with {JOBS_LONG:,}"
         f" ({long / short:.2f}x)\n{memory}"
     )
+    for what, (single_milliseconds, element_milliseconds) in p50_of_elements(options.seconds).items():
+        asked_for = "a list" if what == LIST else f"one job, {what} clients"
+        print(
+            f"{asked_for}, p50: {single_milliseconds:.2f} ms with {JOBS_LONG:,} jobs in the queue, "
+            f"{element_milliseconds:.2f} ms with as many elements of arrays "
+            f"({element_milliseconds / single_milliseconds:.2f}x)"
+        )
 
 
 if __name__ == "__main__":

@@ -138,7 +138,18 @@ class Services:
         factory = JobFactory.of(settings, hashes)
         pending_limit = PendingLimit(cache, ledger, settings.max_pending_jobs)
         attempts = AttemptSubmitter(gateway, sender, cache, known_jobs, ledger, trust, recovery)
-        chains = ChainSubmitter(factory, hashes, gateway, attempts, cache, known_jobs, ledger)
+        chains = ChainSubmitter(
+            factory,
+            hashes,
+            gateway,
+            attempts,
+            cache,
+            known_jobs,
+            ledger,
+            key_locks,
+            open_chains,
+            settings.qaqc_coalesce_seconds,
+        )
         waiting_max = settings.threads - SPARE_THREADS
         outputs_max = max(1, waiting_max // OUTPUT_SHARE)
         clients_max = settings.max_waiting_clients

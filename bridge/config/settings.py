@@ -169,6 +169,13 @@ class Settings(FromSources):
         description="Jobs of one thing never overlap: they run in the order in which they were submitted. Slurm sees "
         "to it, by the name that they share (`--dependency=singleton`); their kind is then in their comments alone",
     )
+    qaqc_coalesce_seconds: int = Field(
+        0,
+        ge=0,
+        le=86_400,
+        description="How long a quality-control job that follows a parse waits for more parses of its thing, in "
+        "seconds; those with `qaqc` that come meanwhile share one job. 0: each parse has its own",
+    )
     keys_kept_hours: int = Field(
         24,
         ge=0,

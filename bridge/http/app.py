@@ -10,6 +10,7 @@ from bridge.config.settings import Settings
 from bridge.core.errors import BridgeError
 from bridge.http.documents.problems import PROBLEM_MEDIA_TYPE, answer_bridge_error, answer_bug, answer_falcon_error
 from bridge.http.middleware.authentication import Authentication
+from bridge.http.middleware.other_sites import OtherSites
 from bridge.http.middleware.path_prefix import PathPrefix
 from bridge.http.middleware.rate_limit import RateLimit
 from bridge.http.middleware.request_context import RequestContext
@@ -35,6 +36,8 @@ def create_app(settings: Settings, services: Services) -> falcon.App[falcon.Requ
     app.add_middleware(RequestContext(settings.request_timeout_seconds))
     app.add_middleware(RequestLog())
     app.add_middleware(RequestMetrics(services.metrics.requests))
+    if not services.verifiers:
+        app.add_middleware(OtherSites(settings.cors_origins))
     app.add_middleware(Authentication(services.verifiers, scopes))
     app.add_middleware(RateLimit(settings.requests_per_second, scopes))
     for media_type in (falcon.MEDIA_JSON, PROBLEM_MEDIA_TYPE):

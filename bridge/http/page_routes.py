@@ -16,7 +16,7 @@ _UNCHANGED = Answer(304, "It is as `If-None-Match` says.", None, None, None, _FI
 
 
 def _make_history(parts: ResourceParts) -> HistoryResource:
-    return HistoryResource(parts.services.metrics.history, parts.services.cache)
+    return HistoryResource(parts.services.metrics.history, parts.services.lookup)
 
 
 PAGE_ROUTES = (
@@ -31,7 +31,9 @@ PAGE_ROUTES = (
                 does="Read what became of jobs in the last hour or day",
                 more="From the service's own memory, since its start. Slurm is not asked.",
                 query=HistoryQuery,
-                answers=(Answer(200, "The figures.", HistoryDocument, JSON, examples.HISTORY, ("Cache-Control",)),),
+                answers=(
+                    Answer(200, "The figures.", HistoryDocument, JSON, examples.HISTORY, ("Cache-Control", "Warning")),
+                ),
                 errors=(InvalidRequestError, ControllerUnreachableError),
             ),
         ),

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 from bridge.jobs.status.job_changes import JobChange
 from bridge.jobs.status.job_view import Job
@@ -50,12 +51,13 @@ class QueueTally:
         waiting = self._waiting.setdefault(job.kind, {})
         if not job.is_pending:
             return
-        self._reasons[job.kind, _reason(job)] += difference
+        self._reasons[job.kind, _without_details(job.snapshot.state_reason or NO_REASON)] += difference
         if difference > 0:
             waiting[job.id] = job.snapshot.submit_time or 0
         else:
             waiting.pop(job.id, None)
 
 
-def _reason(job: Job) -> str:
-    return re.split("[,:(]", job.snapshot.state_reason or NO_REASON)[0]
+@lru_cache(maxsize=256)  # most jobs wait for the same
+def _without_details(reason: str) -> str:
+    return re.split("[,:(]", reason)[0]

@@ -105,6 +105,25 @@ def test_a_failed_job_runs_again(bridge: Bridge, browser: Browser) -> None:
         expect(page.get_by_text("Put back into the queue", exact=True)).to_be_visible()
 
 
+def test_a_group_of_failures_runs_again(bridge: Bridge, browser: Browser) -> None:
+    job_ids = [submitted(bridge, "/qaqc/run") for _ in range(2)]
+    for job_id in job_ids:
+        bridge.wait_until_finished(job_id)
+    with opened(browser, bridge.url) as page:
+        group = page.get_by_role("listitem").filter(has_text="qaqc failed with exit code 1")
+        expect(group).to_contain_text("on n1: 2")
+        group.get_by_role("button", name="Run again…").click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Which").select_option("on n1")
+        expect(dialog).to_contain_text(f"2 jobs would run again: {', '.join(job_ids)}")
+        assert {bridge.get(f"/jobs/{job_id}").body["restarts"] for job_id in job_ids} == {0}
+        dialog.get_by_label("How many a minute").fill("30")
+        dialog.get_by_role("button", name="Yes, run 2 jobs again").click()
+        expect(page.get_by_role("status")).to_contain_text("2 jobs wait to run again")
+        expect(group).to_have_count(0)
+    assert {bridge.get(f"/jobs/{job_id}").body["state"] for job_id in job_ids} == {"PENDING"}
+
+
 def test_a_thing_has_its_jobs(bridge: Bridge, browser: Browser) -> None:
     with opened(browser, bridge.url, "#/") as page:
         page.get_by_role("link", name=f"thing {THING}").first.click()

@@ -107,7 +107,7 @@ def test_a_failed_parse_ends_the_chain_and_a_retry_begins_it_again(
         mended.unlink()
 
 
-def test_elements_follow_elements(bridge: Bridge) -> None:
+def test_elements_follow_elements(bridge: Bridge, slurm: PrivateSlurm, shared_folder: Path) -> None:
     items = [BODY, FAILING, PARSE_BODY, BODY]
     jobs = bridge.post("/extractor/batch", {"items": items}).body["jobs"]
     assert "qaqc" not in jobs[2]
@@ -115,6 +115,35 @@ def test_elements_follow_elements(bridge: Bridge) -> None:
     assert [job["state"] for job in ends.values()] == ["COMPLETED", "CANCELLED", "COMPLETED"]
     assert ends[1]["explanation"] == f"was not run, since parse job {jobs[1]['job_id']} did not succeed"
     assert bridge.get(jobs[3]["href"]).body["state"] == "COMPLETED"
+    mended = shared_folder / "main.py.mended"
+    mended.touch()
+    try:
+        again, follower = jobs[1]["job_id"], jobs[1]["qaqc"]["job_id"]
+        assert bridge.post(f"/jobs/{again}/retry", b"").status == 202
+        bridge.wait_for(follower, lambda job: job["state"] == "PENDING")
+        for job_id in (follower, again):
+            slurm.run("scontrol", "update", f"JobId={job_id}", "StartTime=now")
+        assert bridge.wait_until_finished(follower)["state"] == "COMPLETED"
+        assert bridge.get(f"/jobs/{again}").body["state"] == "COMPLETED"
+    finally:
+        mended.unlink()
+
+
+def test_items_of_a_thing_share_one_quality_control(shared_folder: Path, environment: dict[str, str]) -> None:
+    folder = shared_folder / "sharing"
+    folder.mkdir()
+    items = [
+        {**body, "thing_uuid": thing} for thing in (PARSE_BODY["thing_uuid"], OTHER_THING) for body in (BODY, FAILING)
+    ]
+    with running_bridge(folder, {**environment, "BRIDGE_QAQC_COALESCE_SECONDS": "2"}) as bridge:
+        jobs = bridge.post("/extractor/batch", {"items": items}).body["jobs"]
+        shared = [job["qaqc"]["job_id"] for job in jobs]
+        assert (shared[0], shared[2], len(set(shared))) == (shared[1], shared[3], 2)
+        for number in (1, 3):
+            qaqc = bridge.wait_until_finished(shared[number])
+            assert (qaqc["state"], qaqc["thing_uuid"]) == ("COMPLETED", items[number]["thing_uuid"])
+            assert qaqc["after_job_ids"] == [job["job_id"] for job in jobs[number - 1 : number + 1]]
+            assert qaqc["start_time"] >= max(bridge.get(job["href"]).body["end_time"] for job in jobs)
 
 
 def test_a_bridge_that_is_killed_leaves_both_jobs_or_neither(

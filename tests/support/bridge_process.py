@@ -170,10 +170,14 @@ def service_environment(
 
 @contextmanager
 def running_bridge(
-    folder: Path, environment: Mapping[str, str], *arguments: str, program: str = "bridge"
+    folder: Path,
+    environment: Mapping[str, str],
+    *arguments: str,
+    port: int | None = None,
+    program: str = "bridge",
 ) -> Iterator[Bridge]:
     """See `start_bridge`. Leaving the context stops it with SIGTERM, and insists that it ends well."""
-    bridge = start_bridge(folder, environment, *arguments, program=program)
+    bridge = start_bridge(folder, environment, *arguments, port=port, program=program)
     try:
         yield bridge
         assert bridge.process.poll() is None, f"the bridge ended by itself:\n{bridge.log}"

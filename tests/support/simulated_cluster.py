@@ -308,7 +308,9 @@ class SimulatedBridge:
             factory,
             HASHES,
             attempt_submitter,
-            chains.ChainSubmitter(factory, HASHES, gateway, attempt_submitter, self.cache, known, self.ledger),
+            chains.ChainSubmitter(
+                factory, HASHES, gateway, attempt_submitter, self.cache, known, self.ledger, locks, open_chains, 0
+            ),
             self.cache,
             known,
             locks,

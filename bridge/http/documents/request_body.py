@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.core.errors import FieldError, InvalidRequestError, MalformedJsonError, UnsupportedMediaTypeError
-from bridge.jobs.requests.fields import PARSER_PATTERN, RequestRules
+from bridge.jobs.requests.fields import PARSER_PATTERN, BodyContext, RequestRules
 
 ERRORS_MAX = 100  # in one answer
 
@@ -48,7 +48,7 @@ def read_request(model: type[M], body: bytes, rules: RequestRules | None = None)
     Raises `MalformedJsonError` where it is not a JSON object in UTF-8, `InvalidRequestError` with every field at fault.
     """
     try:
-        return model.model_validate_json(body, context={"rules": rules})
+        return model.model_validate_json(body, context=BodyContext(rules))
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
     if any(detail["type"] == "json_invalid" or not detail["loc"] for detail in details):

@@ -116,8 +116,13 @@ class JobFields(TypedDict):
     caller: Annotated[
         str | None, _member("Who has submitted it; `null` where callers need no token", "dispatcher", minLength=1)
     ]
-    after_job_id: Annotated[
-        str | None, _member("The job that has to succeed before this one runs; `null`: there is none", None)
+    after_job_ids: Annotated[
+        list[str],
+        _member("The job that has to succeed before this one runs; of several, all have to end", ["17"]),
+    ]
+    replaced_by_job_id: Annotated[
+        str | None,
+        _member("The job that runs instead of this one, and was cancelled for it; `null`: there is none", None),
     ]
     explanation: Annotated[
         str, _member("Why it waits, or why it ended as it did, in one sentence", "finished normally", minLength=1)

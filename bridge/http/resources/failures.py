@@ -7,24 +7,33 @@ from bridge.http.documents.failures_json import failures_document, rerun_documen
 from bridge.http.documents.query_models import FailuresQuery, FailuresRetryQuery, read_query
 from bridge.http.documents.request_body import read_json_body, read_request, refuse_query
 from bridge.http.resources.jobs import say_how_recent
-from bridge.jobs.failures.failures import Failures
+from bridge.jobs.failures.failures import FailureFilter, Failures
 from bridge.jobs.failures.reruns import FailureRerunner
 from bridge.jobs.status.lookup import JobLookup
 
 
 class FailuresResource:
-    """All jobs of the bridge that ended badly."""
+    """All jobs of the bridge that ended badly.
+
+    The last answer is kept until the next look at the queue: pages that people have open all ask the same.
+    """
 
     def __init__(self, failures: Failures, lookup: JobLookup) -> None:
         self._failures = failures
         self._lookup = lookup
+        self._last = (FailureFilter(), 0.0, b"")  # what was asked for, when the queue stood like this, the answer
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """200 with them, in groups."""
         wanted = read_query(FailuresQuery, request).filter()
-        found = self._failures.find(wanted, request.context.deadline)
+        self._lookup.wait_until_seen(request.context.deadline)
+        asked, looked_at, answer = self._last
+        if asked != wanted or looked_at != self._lookup.looked_at:
+            found = self._failures.find(wanted, request.context.deadline)
+            answer = failures_document(found, wanted)
+            self._last = (wanted, found.looked_at, answer)
         say_how_recent(response, self._lookup)
-        response.data = failures_document(found, wanted)
+        response.data = answer
 
     on_head = on_get
 

@@ -104,7 +104,9 @@ class Failures:
                 yield job, cause
 
     def _gave_way(self, job: Job) -> bool:
-        """Whether another job of the same request stays in its place."""
+        """Whether another job stays in its place: of the same request, or a quality control that came later."""
+        if job.replaced_by is not None:
+            return True
         if job.state != "CANCELLED" or job.snapshot.nodes is not None:
             return False
         others = (other for other in self._cache.with_key(job.key) if other.id != job.id)

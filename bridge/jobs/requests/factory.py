@@ -34,6 +34,15 @@ class _KindPart:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job that follows others stands; each field is one of `JobMetadata`."""
+
+    after: str
+    until: int | None = None
+    instead: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JobFactory:
     """Makes the descriptors of jobs of every kind."""
 
@@ -72,45 +81,53 @@ class JobFactory:
         running_max: int | None,
         identity: RequestIdentity,
         request_id: str,
+        *,
+        is_followed: bool = False,
     ) -> tuple[JobDescriptor, JobMetadata]:
         """The array that has an element for each of `items`, which are of one kind; items of one thing come together.
 
-        `running_max` elements may run at once.
+        `running_max` elements may run at once. `is_followed`: a job that follows some of them is to come.
         """
         things = things_text([item.thing_uuid for item in items])
         metadata = replace(
-            self._metadata(items[0], identity, request_id), things=things, lane=None if lane == "live" else lane
+            self._metadata(items[0], identity, request_id),
+            things=things,
+            lane=None if lane == "live" else lane,
+            qaqc=is_followed,
         )
-        return self._placed(self._array(items, metadata, running_max), metadata), metadata
+        return self._placed(self._array(dict(enumerate(items)), metadata, running_max), metadata), metadata
 
     def describe_follow_up(
         self,
-        follow_ups: Sequence[JobRequest],
-        first_id: str,
+        follow_ups: Mapping[int, JobRequest],
         first: JobMetadata,
         identity: RequestIdentity,
+        place: Place,
         indices: Sequence[int] | None = None,
         running_max: int | None = None,
     ) -> tuple[JobDescriptor, JobMetadata]:
-        """The job that follows the one with id `first_id` and metadata `first`.
+        """The job that follows the one with metadata `first`; of an array, elements with these indices.
 
-        Of an array, element follows element, as far as `indices` has it.
+        `follow_ups` has what each is to do, by its index; that of a job that is no array is 0.
         """
         metadata = replace(
             first,
-            kind=follow_ups[0].kind,
+            kind=next(iter(follow_ups.values())).kind,
             key=identity.key,
             digest=identity.digest,
             tag=self.hashes.new_tag(identity.key, identity.digest),
             attempts=self.kinds[follow_ups[0].kind].attempts,
             qaqc=False,
-            after=first_id,
+            after=place.after,
+            until=place.until,
+            instead=place.instead,
         )
         if indices is None:
             job = self.descriptor(metadata.kind, follow_ups[0].environment(), metadata.to_json())
         else:
-            job = replace(self._array(follow_ups, metadata, running_max), indices=tuple(indices))
-        return replace(self._placed(job, metadata), dependency=metadata.dependency), metadata
+            job = self._array({index: follow_ups[index] for index in indices}, metadata, running_max)
+        job = replace(self._placed(job, metadata), dependency=metadata.dependency, begin_time=metadata.until or None)
+        return job, metadata
 
     def _metadata(self, request: JobRequest, identity: RequestIdentity, request_id: str) -> JobMetadata:
         return JobMetadata(
@@ -122,7 +139,7 @@ class JobFactory:
             by=identity.caller,
             tag=self.hashes.new_tag(identity.key, identity.digest),
             attempts=self.kinds[request.kind].attempts,
-            qaqc=request.follow_up() is not None,
+            qaqc=request.is_followed,
         )
 
     def _placed(self, job: JobDescriptor, metadata: JobMetadata) -> JobDescriptor:
@@ -133,13 +150,13 @@ class JobFactory:
             job = replace(job, name=singleton_name(metadata.thing_uuid), is_singleton=True)
         return job
 
-    def _array(self, items: Sequence[JobRequest], metadata: JobMetadata, running_max: int | None) -> JobDescriptor:
+    def _array(self, items: Mapping[int, JobRequest], metadata: JobMetadata, running_max: int | None) -> JobDescriptor:
         descriptor = self.descriptor(metadata.kind, array_environment(items), metadata.to_json())
         stem = f"{self.output_folder}/{metadata.kind}-%A_%a"
         changes = {
             "stdout_path": f"{stem}.out",
             "stderr_path": f"{stem}.err",
-            "indices": tuple(range(len(items))),
+            "indices": tuple(items),
             "running_max": running_max,
         }
         if metadata.lane == "bulk":

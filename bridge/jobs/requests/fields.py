@@ -1,7 +1,7 @@
 """The fields of requests: pydantic types, with the rules of the contract and those of the operator."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 from uuid import UUID
@@ -29,9 +29,23 @@ class RequestRules:
     sources: UriRules
 
 
+@dataclass(frozen=True, slots=True)
+class BodyContext:
+    """What is known while a body is read into its model: pydantic's `context`.
+
+    `rules` are there where the model has fields that they are about.
+    """
+
+    rules: RequestRules | None
+    checked_targets: set[str] = field(default_factory=set)  # those in it that are in order: a batch mostly has one
+
+
+def _context(info: ValidationInfo) -> BodyContext:
+    return cast(BodyContext, info.context)
+
+
 def _rules(info: ValidationInfo) -> RequestRules:
-    rules: RequestRules = cast(dict[str, Any], info.context)["rules"]
-    return rules
+    return cast(RequestRules, _context(info).rules)
 
 
 def _check_parser(parser: str, info: ValidationInfo) -> str:
@@ -42,7 +56,10 @@ def _check_parser(parser: str, info: ValidationInfo) -> str:
 
 
 def _check_target(uri: str, info: ValidationInfo) -> str:
-    return check_target(uri, _rules(info).targets)
+    checked = _context(info).checked_targets
+    if uri not in checked:
+        checked.add(check_target(uri, _rules(info).targets))
+    return uri
 
 
 def _check_source(uri: str, info: ValidationInfo) -> str:

@@ -28,12 +28,13 @@ class Job:
     Without a dictionary of its own: the bridge keeps 20,000 of them.
     """
 
-    __slots__ = ("metadata", "order", "runs_again", "snapshot")
+    __slots__ = ("metadata", "order", "replaced_by", "runs_again", "snapshot")
 
     def __init__(self, snapshot: JobSnapshot, metadata: JobMetadata, *, runs_again: bool = False) -> None:
         self.snapshot = snapshot
         self.metadata = metadata
         self.runs_again = runs_again  # its run has ended, and the bridge is about to put it back into the queue
+        self.replaced_by: str | None = None  # the job that was submitted instead, for which this one was cancelled
         self.order = job_order(snapshot.submit_time, snapshot.job_id)  # jobs compare by it as they were submitted
 
     @property
@@ -79,9 +80,23 @@ class Job:
         return self.state == "CANCELLED" and self.snapshot.state_reason == "DependencyNeverSatisfied"
 
     @property
-    def follows(self) -> str | None:
-        """The id of the job that it follows. `None`: it follows none."""
-        return self.metadata.after_id(self.index)
+    def is_shared(self) -> bool:
+        """Whether it follows several jobs, or another does what it was to do: one that fails does not keep it away."""
+        return self.replaced_by is not None or len(self.follows) > 1 or self.metadata.until == 0
+
+    @property
+    def replaced_ids(self) -> list[str]:
+        """The ids of the jobs that it was submitted instead of."""
+        return self.metadata.instead.split(",") if self.metadata.instead else []
+
+    def replaces(self, other: "Job") -> bool:
+        """Whether it was submitted instead of `other`, and does what that would have done."""
+        return other.id in self.replaced_ids and self.metadata.digest == other.metadata.digest
+
+    @property
+    def follows(self) -> list[str]:
+        """The ids of the jobs that it follows."""
+        return self.metadata.after_ids(self.index)
 
     @property
     def kind(self) -> str:

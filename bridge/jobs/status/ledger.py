@@ -6,7 +6,7 @@ slurmctld saves its queue every five seconds; a crash forgets the jobs that it h
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bridge.jobs.requests.metadata import JobMetadata
 from bridge.jobs.status.job_view import Job, JobView, Origin
@@ -27,11 +27,10 @@ class AcceptedJob:
     booted_at: int | None  # when the controller that accepted it was started; `None`: not asked yet
     may_have_duplicate: bool  # another bridge may have been given the same key at the same time
     first: JobMetadata | None = None  # of the job that it follows, in the latest attempt
+    request: tuple[str, str] = field(init=False)  # see `Job.request`
 
-    @property
-    def request(self) -> tuple[str, str]:
-        """See `Job.request`."""
-        return self.metadata.key_of(index_of(self.job_id)), self.metadata.digest
+    def __post_init__(self) -> None:
+        self.request = self.metadata.key_of(index_of(self.job_id)), self.metadata.digest
 
 
 class SubmissionLedger:

@@ -61,6 +61,11 @@ class JobLookup:
         """Whether the controller answers; else answers show its last word."""
         return self._cache.is_current
 
+    @property
+    def looked_at(self) -> float:
+        """When the queue stood as it is cached, in seconds since the epoch; 0 where it was never seen."""
+        return self._cache.looked_at
+
     def find(self, job_id: str, deadline: Deadline) -> JobView:
         """How the job stands. Raises the error that `find_all` has for it."""
         self._cache.wait_until_recent(deadline)

@@ -27,6 +27,7 @@ class QueueSnapshot:
         # Not in the queue any more, the first that left first; see `SubmissionLedger` for why it is no plain dict.
         self._remembered: OrderedDict[str, JobView] = OrderedDict()
         self._gone = GoneJobs(remembered_max)
+        self._replacing: dict[str, Job] = {}  # by the id of a job: the one that was submitted instead
         self._newest_first: list[Job] | None = None  # None: to be sorted again
 
     def in_queue(self, job_id: str) -> JobView | None:
@@ -55,8 +56,13 @@ class QueueSnapshot:
         news = {view.id: view.job for view in unseen if self.lacks(view)}
         if not news:
             return self._newest_first
-        others = (job for job in self._newest_first if job.id not in news)
-        return sorted([*news.values(), *others], key=lambda job: job.order, reverse=True)
+        others = self._newest_first
+        if not (news.keys().isdisjoint(self._jobs) and news.keys().isdisjoint(self._remembered)):
+            others = [job for job in others if job.id not in news]
+        latest = sorted(news.values(), key=lambda job: job.order, reverse=True)
+        if others and others[0].order > latest[-1].order:  # seldom: what was submitted since the last look is newer
+            return sorted([*latest, *others], key=lambda job: job.order, reverse=True)
+        return [*latest, *others]
 
     def with_key(self, key: str) -> list[Job]:
         """The jobs that have `key`, in the queue or seen to end, oldest first."""
@@ -80,6 +86,7 @@ class QueueSnapshot:
         """
         gone = self._jobs.keys() - {job.id for job in jobs} if change.is_full else change.gone
         changes = [JobChange(job, None) for job_id in gone if (job := self._leave(job_id))]
+        self._replacing.update((job_id, job) for job in jobs for job_id in job.replaced_ids)
         changes += [change for job in jobs for change in self._put(job)]
         self.looked_at = looked_at
         self._forget_old()
@@ -104,6 +111,9 @@ class QueueSnapshot:
             self._gone.note(JobView(before, Origin.MEMORY, self.looked_at))
         remembered = self._remembered.pop(job.id, None)
         self._jobs[job.id] = job
+        replacing = self._replacing.get(job.id)
+        if replacing and job.state == "CANCELLED" and replacing.replaces(job):
+            job.replaced_by = replacing.id
         self.pending += job.is_pending
         key = job.key
         self._ids_by_key[key] = (*self._ids_by_key.get(key, ()), job.id)
@@ -127,6 +137,8 @@ class QueueSnapshot:
             job = without_another_run(job)
             self._remembered[job_id] = view = JobView(job, Origin.MEMORY, self.looked_at)
             self._gone.note(view)
+            for replaced_id in job.replaced_ids:
+                self._replacing.pop(replaced_id, None)
         return job
 
     def _take_off(self, job_id: str) -> Job | None:

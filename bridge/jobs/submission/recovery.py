@@ -83,6 +83,7 @@ class JobRecovery:
         self._pause_seconds = pauses.min_seconds
         self._wake = threading.Event()
         self._is_closed = False
+        self._new_ids: dict[str, str] = {}  # of lost jobs, by the ids that they had
         self.duplicates_cancelled = 0  # since the start, as the next
         self.lost_resubmitted = 0
         self._thread = threading.Thread(target=self._run, name="recovery", daemon=True)
@@ -204,17 +205,20 @@ class JobRecovery:
             return job.metadata, job.descriptor.dependency
         index = index_of(job.job_id)
         known = self._ledger.of_request((job.first.key_of(index), job.first.digest))
-        first, first_id = (known.metadata, known.job_id) if known else (job.first, job.metadata.after_id(index))
-        view = self._cache.find(first_id or "")
-        if view is None or view.is_lost or (view.is_finished and view.state != "COMPLETED"):
+        own_id = job.metadata.after_ids(index)[-1]
+        first, first_id = (known.metadata, known.job_id) if known else (job.first, own_id)
+        view = self._cache.find(first_id)
+        has_failed = view is None or view.is_lost or (view.is_finished and view.state != "COMPLETED")
+        is_shared = (job.metadata.dependency or "").startswith("afterany")
+        if (has_failed and not is_shared) or (view and first != job.first and self._known_jobs.follow_up_of(view.job)):
             return None
-        if first == job.first:
-            metadata = job.metadata
-        elif self._known_jobs.follow_up_of(view.job):
-            return None
-        else:
-            metadata = replace(job.metadata, key=self._hashes.follow_up_key(first), after=whole_id(view.id))
-        return metadata, None if view.is_finished else metadata.dependency
+        others = (job.metadata.after or "").split(",")[:-1]
+        after = ",".join([*(self._new_ids.get(other, other) for other in others), whole_id(first_id)])
+        metadata = replace(job.metadata, after=after)
+        if first != job.first:
+            metadata = replace(metadata, key=self._hashes.follow_up_key(first))
+        has_succeeded = not is_shared and view is not None and view.is_finished
+        return metadata, None if has_succeeded else metadata.dependency
 
     def _submit_again(
         self, jobs: list[AcceptedJob], tie: tuple[JobMetadata, str | None] | None, deadline: Deadline
@@ -246,6 +250,7 @@ class JobRecovery:
             log.warning("submitted a lost job again", extra={**identity, "job_id": job_id})
             for job in jobs:
                 self._ledger.withdraw(job.request)
+            self._new_ids[whole_id(jobs[0].job_id)] = job_id
             self._ledger.accept(descriptor, metadata, job_id, self._trust.booted_at, first=job.first)
             self.wake()
             if other := self._sender.give_way(job_id, metadata, deadline, indices):

@@ -76,10 +76,10 @@ function lines(periods, values, series, { x, y, step }) {
   });
 }
 
-// The next larger of 1, 2, 5, 10, 20, 50, …
+// The next larger of 1, 2, 3, 4, 5, 6, 8, 10, 20, …
 function niceTop(value) {
   const size = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((factor) => factor * size).find((round) => round >= value);
+  return [1, 2, 3, 4, 5, 6, 8, 10].map((factor) => factor * size).find((round) => round >= value);
 }
 
 function inWords(title, series, values, say) {

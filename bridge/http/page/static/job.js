@@ -7,13 +7,11 @@ import { Output } from "./output.js";
 import { Ago, Confirm, Fault, Heading, Since, State, Thing } from "./parts.js";
 import { bytes, duration, groupOf, isOver, moment, seconds } from "./words.js";
 
-const POLL_SECONDS = 2, POLL_WHEN_OVER_SECONDS = 15;
+const POLL_SECONDS = 2;
 
 export function JobView({ jobId, caller }) {
-  const [wasOver, setOver] = useState(false);
-  const { data: job, problem, isOld, again } = useLive(`jobs/${jobId}`, wasOver ? POLL_WHEN_OVER_SECONDS : POLL_SECONDS);
-  if (!job || isOld) return html`<${Heading} title="Job ${jobId}" /><${Fault} problem=${problem} />`;
-  if (isOver(job) !== wasOver) setOver(isOver(job));
+  const { data: job, problem, again } = useLive(`jobs/${jobId}`, POLL_SECONDS);
+  if (!job) return html`<${Heading} title="Job ${jobId}" /><${Fault} problem=${problem} />`;
   return html`
     <div class="title"><${Heading} title="Job ${jobId}">Job ${jobId} <${State} job=${job} /><//>
       <${Actions} job=${job} caller=${caller} again=${again} /></div>
@@ -61,7 +59,8 @@ function Life({ job }) {
   </ol>`;
 }
 
-const ending = (job) => (job.succeeded ? "Ended well" : job.state === "CANCELLED" ? "Cancelled" : `Failed: ${job.state.replaceAll("_", " ").toLowerCase()}`);
+const ENDINGS = { COMPLETED: "Ended well", CANCELLED: "Cancelled", FAILED: "Failed" };
+const ending = ({ state }) => ENDINGS[state] ?? `Failed: ${state.replaceAll("_", " ").toLowerCase()}`;
 
 const Step = ({ group, name, at, gap }) =>
   html`<li class=${group}><span class="what">${name}</span>${at && html` <span class="dim">${moment(at)}, <${Ago} at=${at} /></span>`}
@@ -75,6 +74,7 @@ function Facts({ job }) {
     ["Request", html`<span class="mono">${job.request_id}</span>`],
     ["Lane", job.array_job_id && job.lane],
     ["Array", job.array_job_id],
+    ["After", job.after_job_id && html`<a href=${`#/jobs/${job.after_job_id}`}>job ${job.after_job_id}</a>, once it has ended well`],
     ["Partition", job.partition],
     ["Node", job.nodes],
     ["Exit code", job.exit_code],

@@ -1,6 +1,6 @@
 // Jobs as a table, and the search among them.
 
-import { html, useState } from "./preact.js";
+import { html, useEffect, useRef, useState } from "./preact.js";
 import { useLive } from "./live.js";
 import { Ago, Fault, Heading, State, Thing } from "./parts.js";
 import { duration, GROUPS, isLost } from "./words.js";
@@ -14,8 +14,8 @@ export function Jobs({ query, kinds }) {
   const [cursors, setCursors] = useState([]); // of the pages before this one
   const filter = Object.fromEntries(query);
   const page = useLive(listPath(filter, cursors.at(-1)), POLL_SECONDS);
+  useEffect(() => setCursors([]), [query.toString()]);
   const search = (changes) => {
-    setCursors([]);
     const next = Object.entries({ ...filter, ...changes }).filter(([, value]) => value);
     location.hash = `#/jobs?${new URLSearchParams(next)}`;
   };
@@ -23,9 +23,8 @@ export function Jobs({ query, kinds }) {
   return html`
     <${Heading} title="Jobs" />
     <${Search} filter=${filter} kinds=${kinds} search=${search} />
-    <${Fault} problem=${page.problem} />
     <div class=${page.isOld ? "fading" : ""} aria-busy=${String(page.isOld)}>
-      <${JobTable} jobs=${list?.jobs} caption="Jobs, the newest first" />
+      <${JobTable} list=${page} caption="Jobs, the newest first" />
     </div>
     ${list?.missing && html`<p class="fault">Some may be missing: ${list.missing}</p>`}
     <nav class="buttons" aria-label="Pages">
@@ -42,17 +41,20 @@ export function listPath({ state, ...filter }, cursor, limit = PAGE_SIZE) {
 }
 
 function Search({ filter, kinds, search }) {
+  const text = filter.thing_uuid ?? filter.caller ?? "";
+  const element = useRef();
+  useEffect(() => { element.current.value = text; }, [text]);
   const find = (event) => {
     event.preventDefault();
-    const text = new FormData(event.target).get("text").trim();
-    if (JOB_ID.test(text)) location.hash = `#/jobs/${text}`;
-    else search({ thing_uuid: UUID.test(text) ? text : "", caller: UUID.test(text) ? "" : text });
+    const wanted = element.current.value.trim();
+    if (JOB_ID.test(wanted)) location.hash = `#/jobs/${wanted}`;
+    else search({ thing_uuid: UUID.test(wanted) ? wanted : "", caller: UUID.test(wanted) ? "" : wanted });
   };
   const choose = (name) => (event) => search({ [name]: event.target.value });
   return html`<form class="search" role="search" onSubmit=${find} method="post">
     <div class="wide"><label for="text">Thing, job or caller</label>
-      <input id="text" name="text" type="search" key=${filter.thing_uuid ?? filter.caller} autocomplete="off" spellcheck=${false}
-        defaultValue=${filter.thing_uuid ?? filter.caller ?? ""} placeholder="UUID of a thing, id of a job, or name of a caller" /></div>
+      <input id="text" type="search" ref=${element} autocomplete="off" spellcheck=${false}
+        placeholder="UUID of a thing, id of a job, or name of a caller" /></div>
     <div><label for="state">State</label><select id="state" value=${filter.state ?? ""} onChange=${choose("state")}>
       <option value="">any</option>
       ${Object.entries(GROUPS).map(([name, { label }]) => html`<option value=${name}>${label.toLowerCase()}</option>`)}
@@ -68,12 +70,14 @@ function Search({ filter, kinds, search }) {
 
 const COLUMNS = ["Job", "State", "Kind", "Thing", "Submitted", "Waited", "Ran", "Node", "Why"];
 
-export function JobTable({ jobs, caption }) {
-  if (!jobs) return html`<p class="dim">Loading…</p>`;
+// `list`: what `useLive` has of a path of `GET /jobs`.
+export function JobTable({ list, caption }) {
+  const jobs = list.data?.jobs;
+  if (!jobs) return html`<${Fault} problem=${list.problem} />${!list.problem && html`<p class="dim">Loading…</p>`}`;
   if (!jobs.length) return html`<p class="empty">No jobs.</p>`;
   const hasCallers = jobs.some((job) => job.caller);
   const columns = COLUMNS.toSpliced(4, 0, ...(hasCallers ? ["Caller"] : []));
-  return html`<table class="jobs" role="table">
+  return html`<${Fault} problem=${list.problem} /><table class="jobs" role="table">
     <caption>${caption}</caption>
     <thead role="rowgroup"><tr role="row">${columns.map((name) => html`<th scope="col" role="columnheader">${name}</th>`)}</tr></thead>
     <tbody role="rowgroup">${jobs.map((job) => html`<tr role="row" key=${job.job_id} class=${isLost(job) ? "lost" : ""}>

@@ -73,5 +73,5 @@ export function usePlace() {
     return () => removeEventListener("hashchange", onChange);
   }, []);
   const [path, query] = hash.replace(/^#\/?/, "").split("?");
-  return { path: path.split("/").map(decodeURIComponent), query: new URLSearchParams(query) };
+  return { path: path.split("/"), query: new URLSearchParams(query) };
 }

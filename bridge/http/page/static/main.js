@@ -54,7 +54,7 @@ function Signed({ caller, leave }) {
     : view === "jobs" ? html`<${Jobs} query=${query} kinds=${kinds} />`
     : view === "things" && id ? html`<${ThingView} key=${id} uuid=${id} kinds=${kinds} />`
     : view === "submit" && maySubmit ? html`<${Submit} specification=${specification} />`
-    : html`<${Overview} history=${history.data} span=${span} setSpan=${setSpan} />`;
+    : html`<${Overview} history=${history.data} caller=${caller} span=${span} setSpan=${setSpan} />`;
   const links = [["", "Overview"], ["jobs", "Jobs"], ...(maySubmit ? [["submit", "Submit"]] : [])];
   return html`<${Frame}
     nav=${html`<nav aria-label="Views">${links.map(([place, name]) => html`<a href="#/${place}" aria-current=${(view === place) ? "page" : null}>${name}</a>`)}</nav>`}

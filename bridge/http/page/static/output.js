@@ -43,19 +43,23 @@ function useOutput(path, isOver) {
   useEffect(() => {
     const ending = new AbortController();
     let timer;
+    let isAsking = false;
     const look = async () => {
       clearTimeout(timer);
-      if (document.hidden) return;
-      let wait = PAUSE_SECONDS;
+      if (document.hidden || isAsking) return;
+      isAsking = true;
+      let wait = isOver ? null : PAUSE_SECONDS;
       try {
         await readMore(path, read.current, ending.signal, setState);
+        setState((last) => (last.problem ? { ...last, problem: undefined } : last));
       } catch (problem) {
         if (ending.signal.aborted) return;
         setState((last) => ({ ...last, problem: problem.status === 404 && !isOver ? undefined : problem }));
-        wait = problem.retryable || !isOver ? Math.max(wait, problem.pause) : null;
-        if (wait && isOver) timer = setTimeout(look, wait * 1000);
+        if (problem.retryable) wait = Math.max(PAUSE_SECONDS, problem.pause);
+      } finally {
+        isAsking = false;
       }
-      if (!isOver && !ending.signal.aborted) timer = setTimeout(look, wait * 1000);
+      if (wait !== null && !ending.signal.aborted) timer = setTimeout(look, wait * 1000);
     };
     document.addEventListener("visibilitychange", look);
     look();

@@ -3,27 +3,28 @@
 import { html } from "./preact.js";
 import { useLive } from "./live.js";
 import { Plot } from "./charts.js";
+import { Failures } from "./failures.js";
 import { JobTable } from "./jobs.js";
-import { Choice, Fault, Heading } from "./parts.js";
+import { Choice, Heading } from "./parts.js";
 import { duration, moment, number } from "./words.js";
 
-const SPANS = { hour: 3600, day: 86400 };
+const SPANS = { 60: 3600, 600: 86400 }; // how far plots reach back, by the length of their periods; seconds
 
-export function Overview({ history, span, setSpan }) {
+export function Overview({ history, caller, span, setSpan }) {
   const latest = useLive("jobs?limit=10", 3);
   return html`
     <${Heading} title="Overview" />
     ${history && html`<${Figures} history=${history} />`}
+    <${Failures} caller=${caller} />
     ${history && html`<section aria-labelledby="over-time">
       <div class="title"><h2 id="over-time">Over time</h2>
         <${Choice} label="How far back" value=${span} choose=${setSpan} options=${[["hour", "last hour"], ["day", "last day"]]} /></div>
-      <${Plots} history=${history} span=${SPANS[span]} />
+      <${Plots} history=${history} span=${SPANS[history.step_seconds]} />
       <p class="dim">Counted since ${moment(history.began_at)}, when the service was started.</p>
     </section>`}
     <section aria-labelledby="latest">
       <div class="title"><h2 id="latest">Latest jobs</h2><a href="#/jobs">All jobs</a></div>
-      <${Fault} problem=${latest.problem} />
-      <${JobTable} jobs=${latest.data?.jobs} caption="The ten latest jobs" />
+      <${JobTable} list=${latest} caption="The ten latest jobs" />
     </section>`;
 }
 

@@ -26,7 +26,8 @@ export const Thing = ({ uuid, isWhole }) =>
   html`<a class="mono" href="#/things/${uuid}" title=${uuid} aria-label="thing ${uuid}">${isWhole ? uuid : shortThing(uuid)}</a>`;
 
 export const Fault = ({ problem }) =>
-  problem && html`<p class="fault" role="alert"><strong>${problem.title ?? "Error"}.</strong> ${problem.detail ?? problem.message}</p>`;
+  problem && html`<p class="fault" role="alert"><strong>${problem.title ?? "Error"}.</strong> ${problem.detail ?? problem.message}
+    ${(problem.errors ?? []).map(({ field, message }) => html` <b>${field}</b> ${message}.`)}</p>`;
 
 // A page's heading. It gets the focus when the view is opened, so that screen readers begin there.
 export function Heading({ children, title }) {

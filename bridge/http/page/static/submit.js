@@ -4,6 +4,8 @@ import { html, useEffect, useRef, useState } from "./preact.js";
 import { newKey, post } from "./api.js";
 import { Choice, Fault, Heading } from "./parts.js";
 
+const CHECKED = "\u2713"; // what the browser says of a box that is ticked
+
 // Of each kind that can be submitted: `{ kind, path, does, schema }`.
 export function forms(specification) {
   return Object.entries(specification.paths).filter(([path]) => path.endsWith("/run")).map(([path, { post: operation }]) => {
@@ -37,7 +39,7 @@ function Form({ path, schema }) {
   const submit = async (event) => {
     event.preventDefault();
     setBusy(true);
-    const entries = [...new FormData(event.target)].map(([name, text]) => [name, text.trim()]).filter(([, text]) => text);
+    const entries = [...new FormData(event.target)].map(([name, text]) => [name, text === CHECKED || text.trim()]).filter(([, value]) => value);
     try {
       const { job_id: jobId } = await post(path, Object.fromEntries(entries), { "Idempotency-Key": key.current });
       location.hash = `#/jobs/${jobId}`;
@@ -64,7 +66,7 @@ function Field({ name, rule, isRequired, fault }) {
   };
   return html`<div class="field">
     <label for=${name}>${name}${!isRequired && html` <span class="dim">(may be left out)</span>`}</label>
-    ${rule.enum
+    ${rule.type === "boolean" ? html`<input ...${common} type="checkbox" value=${CHECKED} />` : rule.enum
       ? html`<select ...${common}>${rule.enum.map((value) => html`<option>${value}</option>`)}</select>`
       : html`<input ...${common} type="text" maxlength=${rule.maxLength} placeholder=${rule.examples?.[0]} />`}
     <p class="help" id="${name}-help">${fault ? html`<strong class="bad">It ${fault}.</strong>` : rule.description}</p>

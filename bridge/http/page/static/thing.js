@@ -3,7 +3,7 @@
 import { html } from "./preact.js";
 import { useLive } from "./live.js";
 import { JobTable, listPath } from "./jobs.js";
-import { Ago, Fault, Heading } from "./parts.js";
+import { Ago, Heading } from "./parts.js";
 import { some } from "./words.js";
 
 const LIMIT = 50;
@@ -14,14 +14,13 @@ export function ThingView({ uuid, kinds }) {
   const count = waiting.data?.jobs.length;
   return html`
     <${Heading} title="Thing ${uuid}">Thing <span class="mono">${uuid}</span><//>
-    <${Fault} problem=${jobs.problem} />
     <dl class="facts wide">
       ${kinds.map((kind) => html`<${LastSuccess} key=${kind} uuid=${uuid} kind=${kind} />`)}
       <div><dt>Waiting</dt><dd>${count === undefined ? "…" : count === LIMIT ? `${count} jobs or more` : some(count, "job")}</dd></div>
     </dl>
     <section aria-labelledby="jobs"><div class="title"><h2 id="jobs">Its jobs</h2>
       <a href=${`#/jobs?thing_uuid=${uuid}`}>Search among them</a></div>
-      <${JobTable} jobs=${jobs.data?.jobs} caption="The latest jobs of this thing" />
+      <${JobTable} list=${jobs} caption="The latest jobs of this thing" />
     </section>`;
 }
 

@@ -1,0 +1,116 @@
+"""What pages that people have open cost the controller, and those who submit.
+
+Usage, as root in the box: ./container/shell python -m bench.pages [--pages 50] [--rounds 5] [--seconds 5]
+
+Each page asks for what the overview asks for, as often. First nobody submits, and the requests at the controller are
+counted. Then each round measures submissions beside one client that asks how a job stands, for whom the bridge looks at
+the queue once a second, and beside the pages; each time on a Slurm and a bridge of its own. The ratio is the median of
+the rounds' ratios.
+"""
+
+import argparse
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+from bench import peers
+from bench.submit import SETTLE_SECONDS, fresh_slurm
+from tests.support import load
+from tests.support.private_slurm import PrivateSlurm
+
+SUBMITTERS = 8
+COUNT_SECONDS = 20
+# Path, and seconds from one answer to the next question, as in bridge/http/page/static.
+Asked = tuple[tuple[str, float], ...]
+PAGE: Asked = (("/history?span=hour", 3.0), ("/jobs?limit=10", 3.0), ("/failures", 10.0))
+CLIENT: Asked = (("/jobs/1", 1.0),)
+
+
+@contextmanager
+def asking(url: str, asked: Asked, count: int) -> Iterator[list[int]]:
+    """So many who ask that, and begin one after the other; yields the statuses of all answers."""
+    statuses: list[int] = []
+    ended = threading.Event()
+    threads = [
+        threading.Thread(
+            target=watch, args=(urlsplit(url).netloc, path, pause, pause * number / count, statuses, ended)
+        )
+        for number in range(count)
+        for path, pause in asked
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield statuses
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
+def watch(address: str, path: str, pause: float, delay: float, statuses: list[int], ended: threading.Event) -> None:
+    """Ask again and again, with the tag of the last answer."""
+    with closing(HTTPConnection(address, timeout=60)) as connection:
+        headers: dict[str, str] = {}
+        while not ended.wait(delay):
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            answer.read()
+            statuses.append(answer.status)
+            if tag := answer.headers["ETag"]:
+                headers["If-None-Match"] = tag
+            delay = pause
+
+
+def requests_a_second(slurm: PrivateSlurm, url: str, pages: int) -> float:
+    """At the controller, while nobody submits."""
+    with asking(url, PAGE, pages) as statuses:
+        time.sleep(max(pause for _, pause in PAGE))  # all are open
+        before = slurm.rpc_count()
+        time.sleep(COUNT_SECONDS)
+        count = slurm.rpc_count() - before - 1  # one is that of the count
+    if not set(statuses) <= {200, 304}:
+        raise load.LoadError(f"pages were answered {set(statuses)}")
+    return count / COUNT_SECONDS
+
+
+def submissions(asked: Asked, count: int, seconds: int) -> load.Load:
+    """Beside so many who ask that."""
+    with ExitStack() as stack:
+        slurm, folder = stack.enter_context(fresh_slurm())
+        service = stack.enter_context(peers.bridge(slurm, folder))
+        load.post(service.url, service.body, service.headers, clients=1, seconds=1)
+        stack.enter_context(asking(service.url, asked, count))
+        time.sleep(SETTLE_SECONDS)
+        return load.post(service.url, service.body, service.headers, clients=SUBMITTERS, seconds=seconds)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.pages")
+    parser.add_argument("--pages", type=int, default=50)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=5, help="of load for each measurement (default: 5)")
+    options = parser.parse_args()
+    with fresh_slurm() as (slurm, folder), peers.bridge(slurm, folder) as service:
+        for pages in (0, 1, options.pages):
+            print(f"{pages} pages: {requests_a_second(slurm, service.url, pages):.2f} requests/s at the controller")
+    ratios = []
+    for number in range(1, options.rounds + 1):
+        alone = submissions(CLIENT, 1, options.seconds)
+        beside = submissions(PAGE, options.pages, options.seconds)
+        ratios.append(beside.p99_milliseconds / alone.p99_milliseconds)
+        print(
+            f"round {number} of {options.rounds}: p99 {alone.p99_milliseconds:.1f} ms beside one client, "
+            f"{beside.p99_milliseconds:.1f} ms beside {options.pages} pages; "
+            f"{alone.per_second:,.0f} and {beside.per_second:,.0f} submissions/s"
+        )
+    print(f"p99 beside {options.pages} pages to p99 beside one client: {statistics.median(ratios):.2f}x")
+
+
+if __name__ == "__main__":
+    main()
