@@ -110,13 +110,14 @@ class JobFactory:
 
         `follow_ups` has what each is to do, by its index; that of a job that is no array is 0.
         """
+        kind = next(iter(follow_ups.values())).kind
         metadata = replace(
             first,
-            kind=next(iter(follow_ups.values())).kind,
+            kind=kind,
             key=identity.key,
             digest=identity.digest,
             tag=self.hashes.new_tag(identity.key, identity.digest),
-            attempts=self.kinds[follow_ups[0].kind].attempts,
+            attempts=self.kinds[kind].attempts,
             qaqc=False,
             after=place.after,
             until=place.until,
