@@ -69,6 +69,7 @@ class JobSnapshot(_Part, frozen=True):
     restarts: int
     suspended_seconds: int = 0  # of a job that has ended: how much of the time since its start it was suspended
     cancelled_by: str | None = None  # name of the user; only accounting knows it
+    note: str | None = None  # why it runs again, in the bridge's words: see `bridge.slurm.comments`
 
 
 class ControllerPing(_Part, frozen=True):
@@ -134,6 +135,9 @@ class Requeue(_Part, frozen=True):
     submit_time: int | None  # of its last run
     begin_time: int | None = None  # not before, in seconds since the epoch; `None`: as soon as Slurm lets it
     dependency: str | None = None  # as in `JobDescriptor`; what was not met is not met again
+    note: str | None = None  # to be written into its comment
+    memory_max_mib: int | None = None  # give it twice the memory, up to this
+    time_max_minutes: int | None = None  # and twice the time
 
 
 class RequeueJobs(_Message, frozen=True):
@@ -223,7 +227,9 @@ class RequeueOutcome(_Part, frozen=True):
     """What became of a job that was to be run again."""
 
     is_taken: bool
-    code: int = 0  # why not, in Slurm's number and words; 0: it has not ended, is unknown, another one, or waits again
+    # Why not, in Slurm's number and words; 0: it has not ended, is unknown, another one, or waits again. Of one that is
+    # taken: why it was not changed as it was to be.
+    code: int = 0
     message: str = ""
 
 

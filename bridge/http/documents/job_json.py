@@ -165,6 +165,8 @@ def _fields(known_job: Job, is_lost: bool) -> JobFields:
         "nodes": job.nodes,
         "partition": job.partition,
         "restarts": job.restarts,
+        "attempt": known_job.attempt,
+        "attempts_max": metadata.attempts,
         "array_job_id": None if known_job.index is None else whole_id(job.job_id),
         "lane": metadata.lane or "live",
         "caller": metadata.by,

@@ -105,6 +105,10 @@ class JobFields(TypedDict):
     nodes: Annotated[str | None, _member("Where it runs or ran", "n1")]
     partition: Annotated[str | None, _member("Its partition", "normal")]
     restarts: Annotated[int, _member("How often Slurm started it again", 0, minimum=0)]
+    attempt: Annotated[int, _member("Which of its runs this is", 1, minimum=1)]
+    attempts_max: Annotated[
+        int | None, _member("How many runs it may have, after faults that may pass; `null`: one", None)
+    ]
     array_job_id: Annotated[
         str | None, _member("Slurm's id of the array that it is an element of; `null`: it is none", None)
     ]

@@ -96,6 +96,8 @@ JOB: JobDocument = {
     "nodes": "n1",
     "partition": "normal",
     "restarts": 0,
+    "attempt": 1,
+    "attempts_max": None,
     "array_job_id": None,
     "lane": "live",
     "caller": None,
@@ -144,6 +146,7 @@ RETRIED_JOB: JobDocument = {
     "run_seconds": None,
     "nodes": None,
     "restarts": 1,
+    "attempt": 2,
     "explanation": "was put back into the queue and runs again after a pause, of two minutes by Slurm's default",
 }
 

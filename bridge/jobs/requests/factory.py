@@ -27,6 +27,11 @@ class _KindPart:
     script: str
     settings: KindSettings
 
+    @property
+    def attempts(self) -> int | None:
+        """How often a job may run; `None`: once."""
+        return self.settings.retry_attempts if self.settings.retry_causes else None
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -105,12 +110,14 @@ class JobFactory:
 
         `follow_ups` has what each is to do, by its index; that of a job that is no array is 0.
         """
+        kind = next(iter(follow_ups.values())).kind
         metadata = replace(
             first,
-            kind=next(iter(follow_ups.values())).kind,
+            kind=kind,
             key=identity.key,
             digest=identity.digest,
             tag=self.hashes.new_tag(identity.key, identity.digest),
+            attempts=self.kinds[kind].attempts,
             qaqc=False,
             after=place.after,
             until=place.until,
@@ -132,6 +139,7 @@ class JobFactory:
             identity.digest,
             by=identity.caller,
             tag=self.hashes.new_tag(identity.key, identity.digest),
+            attempts=self.kinds[request.kind].attempts,
             qaqc=request.is_followed,
         )
 

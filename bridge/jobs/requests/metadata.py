@@ -24,6 +24,7 @@ def _whole(pattern: re.Pattern[str]) -> msgspec.Meta:
 
 _Id = Annotated[str, _whole(CLIENT_ID)]
 _CallerName = Annotated[str, _whole(CALLER_NAME)]
+_Attempts = Annotated[int, msgspec.Meta(ge=2, le=100)]
 _ArrayThings = Annotated[str, _whole(ARRAY_THINGS)]
 _JobNumbers = Annotated[str, msgspec.Meta(pattern=rf"^{JOB_NUMBER.pattern}(,{JOB_NUMBER.pattern})*\Z")]
 
@@ -40,6 +41,7 @@ class JobMetadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     tag: _Id | None = None  # see `IdentityHashes.new_tag`; jobs of older releases have none, and other keys and digests
     things: _ArrayThings | None = None  # of the elements of an array, the first of which works for `thing_uuid`
     lane: _Id | None = None  # None: jobs of the live lane
+    attempts: _Attempts | None = None  # how often it may run, after passing faults; None: once
     qaqc: bool = False  # a quality-control job follows it, and is known by `IdentityHashes.follow_up_key`
     after: _JobNumbers | None = None  # the job that this one follows, or the array: element follows element
     # Of a job for which others may come that follow jobs of the same thing: until when one of these may replace it.

@@ -55,6 +55,20 @@ _SHELL_EXIT_CODES = {126: "a command that cannot be executed", 127: "a command t
 
 def explain_job(job: Job) -> str:
     """The same as `explain`, with what the bridge knows of its own jobs."""
+    said, attempts = _explain_own(job), job.metadata.attempts
+    if job.runs_again:
+        return f"{said}; runs again: {_attempt(job.attempt + 1, attempts)}"
+    if attempts is None or job.attempt == 1:
+        return said
+    attempt, note = _attempt(job.attempt, attempts), job.snapshot.note
+    return f"{said}; {note if note and note.startswith(f'{attempt}:') else attempt}"
+
+
+def _attempt(number: int, attempts: int | None) -> str:
+    return f"attempt {number} of {attempts}" if attempts and number <= attempts else f"attempt {number}"
+
+
+def _explain_own(job: Job) -> str:
     if job.is_held:
         return "waits until the job that is to follow it is submitted, too"
     if job.replaced_by is not None:

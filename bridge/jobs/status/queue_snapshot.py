@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from bridge.jobs.status.gone_jobs import GoneJobs
 from bridge.jobs.status.job_changes import JobChange
-from bridge.jobs.status.job_view import Job, JobView, Origin
+from bridge.jobs.status.job_view import Job, JobView, Origin, without_another_run
 from bridge.slurm.messages import QueueChange
 
 REMEMBERED_MAX = 20_000  # jobs; some 1 kB each
@@ -134,6 +134,7 @@ class QueueSnapshot:
     def _leave(self, job_id: str) -> Job | None:
         job = self._take_off(job_id)
         if job is not None:
+            job = without_another_run(job)
             self._remembered[job_id] = view = JobView(job, Origin.MEMORY, self.looked_at)
             self._gone.note(view)
             for replaced_id in job.replaced_ids:

@@ -44,6 +44,8 @@ def test_a_running_job() -> None:
         "nodes": "n1",
         "partition": "normal",
         "restarts": 1,
+        "attempt": 2,
+        "attempts_max": None,
         "array_job_id": None,
         "lane": "live",
         "caller": None,
