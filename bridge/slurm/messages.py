@@ -39,6 +39,7 @@ class JobDescriptor(_Message, frozen=True):
     cpus: int  # --cpus-per-task
     nice: int  # --nice
     begin_time: int | None = None  # --begin; seconds since the epoch
+    excluded_nodes: tuple[str, ...] = ()  # --exclude; names that Slurm does not know do no harm
     indices: tuple[int, ...] | None = None  # --array, in rising order; `None`: the job is no array
     running_max: int | None = None  # how many elements may run at once: the %N of --array
     dependency: str | None = None  # --dependency; where it can never be met, Slurm cancels the job
@@ -138,6 +139,7 @@ class Requeue(_Part, frozen=True):
     note: str | None = None  # to be written into its comment
     memory_max_mib: int | None = None  # give it twice the memory, up to this
     time_max_minutes: int | None = None  # and twice the time
+    excluded_nodes: tuple[str, ...] = ()  # where it is not to run again
 
 
 class RequeueJobs(_Message, frozen=True):

@@ -315,16 +315,20 @@ class CheckDocument(TypedDict):
     detail: Annotated[str, _member("In words", "answers", minLength=1)]
 
 
-CheckName = Literal["controller", "failover", "accounting", "workers", "board"]
+CheckName = Literal["controller", "failover", "accounting", "workers", "board", "nodes"]
 Checks = dict[CheckName, CheckDocument]
 
 
 class ReadyDocument(TypedDict):
-    """Whether the service can do its work; `degraded`: without accounting, or without a backup controller."""
+    """Whether the service can do its work; `degraded`: without accounting, a backup controller or a node."""
 
     status: Literal["ready", "degraded", "not ready"]
     checks: Annotated[
-        Checks, Field(description="One entry a dependency; `failover`, `accounting` where the cluster has them")
+        Checks,
+        Field(
+            description="One entry a dependency; `failover`, `accounting` where the cluster has them, `nodes` "
+            "where bad ones are left out"
+        ),
     ]
 
 
