@@ -71,6 +71,7 @@ class JobSnapshot(_Part, frozen=True):
     suspended_seconds: int = 0  # of a job that has ended: how much of the time since its start it was suspended
     cancelled_by: str | None = None  # name of the user; only accounting knows it
     note: str | None = None  # why it runs again, in the bridge's words: see `bridge.slurm.comments`
+    time_limit_minutes: int | None = None  # `None`: there is none, or only accounting remembers the job
 
 
 class ControllerPing(_Part, frozen=True):

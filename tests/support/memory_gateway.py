@@ -237,4 +237,5 @@ def _pending(job_id: str, descriptor: JobDescriptor) -> JobSnapshot:
         nodes=None,
         partition=descriptor.partition or PARTITION,
         restarts=0,
+        time_limit_minutes=descriptor.time_limit_minutes,
     )
