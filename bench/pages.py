@@ -2,10 +2,10 @@
 
 Usage, as root in the box: ./container/shell python -m bench.pages [--pages 50] [--rounds 5] [--seconds 5]
 
-Each page asks for what the overview asks for, as often. First nobody submits, and the requests at the controller are
-counted. Then each round measures submissions beside one client that asks how a job stands, for whom the bridge looks at
-the queue once a second, and beside the pages; each time on a Slurm and a bridge of its own. The ratio is the median of
-the rounds' ratios.
+Each page asks for what the overview asks for, as often. First nobody submits: with some thousand jobs in the queue it
+counts the requests at the controller and the CPU time of the service, workers included. Then each round measures
+submissions beside one client that asks how a job stands, for whom the bridge looks at the queue once a second, and
+beside the pages; each time on a Slurm and a bridge of its own. The ratio is the median of the rounds' ratios.
 """
 
 import argparse
@@ -66,16 +66,17 @@ def watch(address: str, path: str, pause: float, delay: float, statuses: list[in
             delay = pause
 
 
-def requests_a_second(slurm: PrivateSlurm, url: str, pages: int) -> float:
-    """At the controller, while nobody submits."""
-    with asking(url, PAGE, pages) as statuses:
+def cost(slurm: PrivateSlurm, service: peers.Service, pages: int) -> tuple[float, float]:
+    """Requests a second at the controller, and the share of a CPU that the service takes, while nobody submits."""
+    with asking(service.url, PAGE, pages) as statuses:
         time.sleep(max(pause for _, pause in PAGE))  # all are open
-        before = slurm.rpc_count()
+        requests, cpu_seconds = slurm.rpc_count(), peers.cpu_seconds([service.pid])
         time.sleep(COUNT_SECONDS)
-        count = slurm.rpc_count() - before - 1  # one is that of the count
+        cpu_seconds = peers.cpu_seconds([service.pid]) - cpu_seconds
+        requests = slurm.rpc_count() - requests - 1  # one is that of the count
     if not set(statuses) <= {200, 304}:
         raise load.LoadError(f"pages were answered {set(statuses)}")
-    return count / COUNT_SECONDS
+    return requests / COUNT_SECONDS, cpu_seconds / COUNT_SECONDS
 
 
 def submissions(asked: Asked, count: int, seconds: int) -> load.Load:
@@ -97,8 +98,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=5, help="of load for each measurement (default: 5)")
     options = parser.parse_args()
     with fresh_slurm() as (slurm, folder), peers.bridge(slurm, folder) as service:
+        load.post(service.url, service.body, service.headers, clients=SUBMITTERS, seconds=options.seconds)
         for pages in (0, 1, options.pages):
-            print(f"{pages} pages: {requests_a_second(slurm, service.url, pages):.2f} requests/s at the controller")
+            requests, cpu_share = cost(slurm, service, pages)
+            print(f"{pages} pages: {requests:.2f} requests/s at the controller, {cpu_share:.1%} of a CPU")
     ratios = []
     for number in range(1, options.rounds + 1):
         alone = submissions(CLIENT, 1, options.seconds)

@@ -11,13 +11,17 @@ from bridge.core.concurrency_limit import CallerShares, ConcurrencyLimit
 from bridge.core.deadline import Deadline
 from bridge.core.errors import BridgeError
 from bridge.core.key_locks import KeyLocks
+from bridge.jobs.failures.automatic import AutomaticRetry, DueJobs
+from bridge.jobs.failures.bad_nodes import BadNodes
 from bridge.jobs.failures.failures import Failures
+from bridge.jobs.failures.policy import RetryPolicy
 from bridge.jobs.failures.reruns import FailureRerunner
 from bridge.jobs.output.files import JobOutputs
 from bridge.jobs.output.masking import Masker
 from bridge.jobs.requests.factory import JobFactory
 from bridge.jobs.requests.fields import RequestRules
 from bridge.jobs.requests.idempotency import IdentityHashes
+from bridge.jobs.requests.kinds import KIND_NAMES
 from bridge.jobs.status.controller_trust import ControllerTrust
 from bridge.jobs.status.journal import tell_of_bad_ends
 from bridge.jobs.status.ledger import SubmissionLedger
@@ -88,6 +92,8 @@ class Services:
     retrier: JobRetrier
     failures: Failures
     rerunner: FailureRerunner
+    automatic_retry: AutomaticRetry
+    bad_nodes: BadNodes
     outputs: JobOutputs
     request_rules: RequestRules
     metrics: Metrics
@@ -105,6 +111,9 @@ class Services:
         """
         metrics = Metrics()
         ledger, trust, key_locks = SubmissionLedger(), ControllerTrust(), KeyLocks()
+        bad_nodes = BadNodes(settings.bad_node_minutes)
+        policy = RetryPolicy({kind: settings.of_kind(kind) for kind in KIND_NAMES}, bad_nodes)
+        due_jobs = DueJobs()
         gateway = WatchedGateway(MeasuredGateway(gateway, metrics.registry), trust)
         open_chains = OpenChains()
         cache = QueueCache(
@@ -114,7 +123,8 @@ class Services:
             max_waiting=settings.max_waiting_clients,
             pace=tuning.pace,
             remembered_max=tuning.remembered_max,
-            observers=(*metrics.observers, tell_of_bad_ends, open_chains.observe),
+            observers=(*metrics.observers, tell_of_bad_ends, open_chains.observe, bad_nodes.observe, due_jobs.observe),
+            runs_again=policy.runs_again,
         )
         hashes = IdentityHashes(secret)
         sender = JobSender(gateway, cache, trust, hashes)
@@ -126,11 +136,23 @@ class Services:
         open_chains.on_new = recovery.wake
         lookup = JobLookup(cache, past_jobs)
         failures = Failures(cache, lookup)
-        metrics.add_state(BridgeState(metrics.tally, cache, recovery, gateway))
-        factory = JobFactory.of(settings, hashes)
+        automatic_retry = AutomaticRetry(gateway, cache, policy, due_jobs)
+        metrics.add_state(BridgeState(metrics.tally, cache, recovery, automatic_retry, gateway))
+        factory = JobFactory.of(settings, hashes, bad_nodes.left_out)
         pending_limit = PendingLimit(cache, ledger, settings.max_pending_jobs)
         attempts = AttemptSubmitter(gateway, sender, cache, known_jobs, ledger, trust, recovery)
-        chains = ChainSubmitter(factory, hashes, gateway, attempts, cache, known_jobs, ledger)
+        chains = ChainSubmitter(
+            factory,
+            hashes,
+            gateway,
+            attempts,
+            cache,
+            known_jobs,
+            ledger,
+            key_locks,
+            open_chains,
+            settings.qaqc_coalesce_seconds,
+        )
         waiting_max = settings.threads - SPARE_THREADS
         outputs_max = max(1, waiting_max // OUTPUT_SHARE)
         clients_max = settings.max_waiting_clients
@@ -145,9 +167,11 @@ class Services:
             ),
             lookup=lookup,
             canceller=JobCanceller(gateway, lookup, ledger),
-            retrier=JobRetrier(gateway, lookup),
+            retrier=JobRetrier(gateway, lookup, policy.note_asked),
             failures=failures,
-            rerunner=FailureRerunner(gateway, cache, failures),
+            rerunner=FailureRerunner(gateway, cache, failures, policy),
+            automatic_retry=automatic_retry,
+            bad_nodes=bad_nodes,
             outputs=JobOutputs(settings.output_folder, _masker(settings)),
             request_rules=_request_rules(settings),
             metrics=metrics,
@@ -164,12 +188,14 @@ class Services:
         self.cache.start()
         self.key_history.start()
         self.recovery.start()
+        self.automatic_retry.start()
 
     def close(self) -> None:
         """Stop."""
         self.cache.close()
         self.key_history.close()
         self.recovery.close()
+        self.automatic_retry.close()
 
 
 def _request_rules(settings: Settings) -> RequestRules:

@@ -169,12 +169,26 @@ class Settings(FromSources):
         description="Jobs of one thing never overlap: they run in the order in which they were submitted. Slurm sees "
         "to it, by the name that they share (`--dependency=singleton`); their kind is then in their comments alone",
     )
+    qaqc_coalesce_seconds: int = Field(
+        0,
+        ge=0,
+        le=86_400,
+        description="How long a quality-control job that follows a parse waits for more parses of its thing, in "
+        "seconds; those with `qaqc` that come meanwhile share one job. 0: each parse has its own",
+    )
     keys_kept_hours: int = Field(
         24,
         ge=0,
         le=24 * 31,
         description="For how long a repeated `Idempotency-Key` finds its job once the controller has forgotten it and "
         "the bridge was started again, on a cluster with accounting, which is read so far back then; 0: not at all",
+    )
+    bad_node_minutes: int = Field(
+        0,
+        ge=0,
+        le=1440,
+        description="For how many minutes new jobs leave out a node (`--exclude`) on which jobs of three things have "
+        "failed in a row within ten minutes, while jobs ended well on another one; 0: none is left out",
     )
     request_timeout_seconds: float = Field(
         15.0,

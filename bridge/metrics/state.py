@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from bridge.core.json_logs import dropped_lines
+from bridge.jobs.failures.automatic import AutomaticRetry
 from bridge.jobs.status.queue_cache import QueueCache
 from bridge.jobs.submission.recovery import JobRecovery
 from bridge.metrics.job_counters import NAMESPACE
@@ -27,6 +28,7 @@ class BridgeState(Collector):
     tally: QueueTally
     cache: QueueCache
     recovery: JobRecovery
+    automatic_retry: AutomaticRetry
     gateway: Gateway
 
     def collect(self) -> Iterator[Metric]:
@@ -58,6 +60,7 @@ class BridgeState(Collector):
         for name, meaning, count in (
             ("duplicates_cancelled", "Second jobs of a submission, cancelled.", self.recovery.duplicates_cancelled),
             ("lost_resubmitted", "Jobs that a crash of the controller lost.", self.recovery.lost_resubmitted),
+            ("jobs_run_again", "Jobs that the bridge put back into the queue by itself.", self.automatic_retry.runs),
             ("log_dropped", "Lines of the log that nothing read in time.", dropped_lines()),
         ):
             yield _counter(name, meaning, (), [((), count)])

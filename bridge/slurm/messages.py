@@ -39,6 +39,7 @@ class JobDescriptor(_Message, frozen=True):
     cpus: int  # --cpus-per-task
     nice: int  # --nice
     begin_time: int | None = None  # --begin; seconds since the epoch
+    excluded_nodes: tuple[str, ...] = ()  # --exclude; names that Slurm does not know do no harm
     indices: tuple[int, ...] | None = None  # --array, in rising order; `None`: the job is no array
     running_max: int | None = None  # how many elements may run at once: the %N of --array
     dependency: str | None = None  # --dependency; where it can never be met, Slurm cancels the job
@@ -69,6 +70,8 @@ class JobSnapshot(_Part, frozen=True):
     restarts: int
     suspended_seconds: int = 0  # of a job that has ended: how much of the time since its start it was suspended
     cancelled_by: str | None = None  # name of the user; only accounting knows it
+    note: str | None = None  # why it runs again, in the bridge's words: see `bridge.slurm.comments`
+    time_limit_minutes: int | None = None  # `None`: there is none, or only accounting remembers the job
 
 
 class ControllerPing(_Part, frozen=True):
@@ -134,6 +137,10 @@ class Requeue(_Part, frozen=True):
     submit_time: int | None  # of its last run
     begin_time: int | None = None  # not before, in seconds since the epoch; `None`: as soon as Slurm lets it
     dependency: str | None = None  # as in `JobDescriptor`; what was not met is not met again
+    note: str | None = None  # to be written into its comment
+    memory_max_mib: int | None = None  # give it twice the memory, up to this
+    time_max_minutes: int | None = None  # and twice the time
+    excluded_nodes: tuple[str, ...] = ()  # where it is not to run again
 
 
 class RequeueJobs(_Message, frozen=True):
@@ -223,7 +230,9 @@ class RequeueOutcome(_Part, frozen=True):
     """What became of a job that was to be run again."""
 
     is_taken: bool
-    code: int = 0  # why not, in Slurm's number and words; 0: it has not ended, is unknown, another one, or waits again
+    # Why not, in Slurm's number and words; 0: it has not ended, is unknown, another one, or waits again. Of one that is
+    # taken: why it was not changed as it was to be.
+    code: int = 0
     message: str = ""
 
 

@@ -1,4 +1,4 @@
-"""Jobs of one thing never overlap where `order_per_thing` is set, on a real Slurm.
+"""Jobs of one thing never overlap where `order_per_thing` is set, and share quality control, on a real Slurm.
 
 `BRIDGE_TEST_ORDER_FILES` files of ten things; 200 take some minutes.
 """
@@ -6,6 +6,7 @@
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, pairwise
@@ -16,18 +17,20 @@ import pytest
 
 from tests.support.bridge_process import Bridge, running_bridge, service_environment
 from tests.support.private_slurm import PrivateSlurm
-from tests.support.samples import PARSE_BODY
+from tests.support.samples import PARSE_BODY, of_each_kind
 from tests.support.waiting import wait_until
 
 FILES = int(os.environ.get("BRIDGE_TEST_ORDER_FILES", "30"))
 THINGS = 10
+COALESCE_SECONDS = 3 + FILES // 10  # longer than it takes to send all
 PROGRAM = """
 import os, sys, time
 thing = next(word for word in sys.argv if word.startswith("--device-id=")).partition("=")[2]
+kind = {"run-qaqc": "qaqc"}.get(sys.argv[1], sys.argv[1])
 with open(sys.argv[0] + ".log", "a") as log:
     begin = time.time()
     time.sleep(4 if "--parser=slow" in sys.argv else 0.3)
-    log.write(f"{thing} {begin} {time.time()} {sys.argv[1]}\\n")
+    log.write(f"{thing} {begin} {time.time()} {kind}\\n")
 sys.exit(75 if "--parser=fails" in sys.argv else 0)
 """
 
@@ -45,7 +48,12 @@ def bridge(slurm: PrivateSlurm, shared_folder: Path) -> Iterator[Bridge]:
     program = shared_folder / "main.py"
     program.write_text(PROGRAM)
     command = ["/usr/bin/python3", str(program)]
-    environment = service_environment(slurm, shared_folder, command, BRIDGE_ORDER_PER_THING="true")
+    more = {
+        "BRIDGE_ORDER_PER_THING": "true",
+        "BRIDGE_QAQC_COALESCE_SECONDS": str(COALESCE_SECONDS),
+        **of_each_kind("memory_mib", "100"),  # Slurm looks every few seconds whether a job takes more
+    }
+    environment = service_environment(slurm, shared_folder, command, **more)
     with running_bridge(shared_folder, environment) as bridge:
         yield bridge
 
@@ -82,29 +90,44 @@ def overlaps(log: Path) -> list[Any]:
     ]
 
 
-def test_no_two_jobs_of_a_thing_overlap(bridge: Bridge, slurm: PrivateSlurm, log: Path) -> None:
+def bodies() -> list[dict[str, Any]]:
+    """Files of all things, in random order, each to be followed by quality control."""
     numbers = [number % THINGS for number in range(FILES)]
     random.shuffle(numbers)
-    bodies = [
-        {
-            **PARSE_BODY,
-            "thing_uuid": thing(number),
-            "source": f"https://storage.example/{place}",
-            "qaqc": place % 2 == 0,
-        }
+    return [
+        {**PARSE_BODY, "thing_uuid": thing(number), "source": f"https://storage.example/{place}", "qaqc": True}
         for place, number in enumerate(numbers)
     ]
-    half = len(bodies) // 2
+
+
+def wait_until_all_have_ended(slurm: PrivateSlurm) -> None:
+    wait_until(lambda: not slurm.run("squeue", "--noheader").strip(), "all have ended", 60 + 4 * FILES)
+
+
+def test_no_two_jobs_of_a_thing_overlap(bridge: Bridge, slurm: PrivateSlurm, log: Path) -> None:
     with ThreadPoolExecutor(4) as clients:
-        answers = list(clients.map(lambda body: bridge.post("/extractor/run", body), bodies[:half]))
+        answers = list(clients.map(lambda body: bridge.post("/extractor/run", body), bodies()))
     assert {answer.status for answer in answers} == {202}
-    assert bridge.post("/extractor/batch", {"items": bodies[half:]}).status == 202
-    shown = slurm.run("squeue", "--noheader", "--array", "--format=%j %k").splitlines()
+    shown = slurm.run("squeue", "--noheader", "--format=%j %T %k").splitlines()
     assert all(line.startswith("thing-00000000-") and '{"kind":"' in line for line in shown)
-    jobs = FILES + sum(body["qaqc"] for body in bodies)
-    wait_until(lambda: len(log.read_text().splitlines()) == jobs, "all have run", 60 + 4 * jobs)
+    assert sum("PENDING" in line and '"kind":"qaqc"' in line for line in shown) <= THINGS
+    wait_until_all_have_ended(slurm)
     assert overlaps(log) == []
-    assert len(runs_of_things(log)) == THINGS
+    kinds = {name: [kind for *_, kind in runs] for name, runs in runs_of_things(log).items()}
+    assert sum(some.count("parse") for some in kinds.values()) == FILES
+    assert [some[-1] for some in kinds.values()] == ["qaqc"] * THINGS
+    ends = Counter(bridge.wait_until_finished(answer.body["qaqc"]["job_id"])["state"] for answer in answers)
+    assert ends == {"CANCELLED": FILES - ends["COMPLETED"], "COMPLETED": sum(s.count("qaqc") for s in kinds.values())}
+
+
+def test_items_of_a_batch_do_not_overlap(bridge: Bridge, slurm: PrivateSlurm, log: Path) -> None:
+    answer = bridge.post("/extractor/batch", {"items": bodies()})
+    assert answer.status == 202
+    wait_until_all_have_ended(slurm)
+    assert overlaps(log) == []
+    kinds = [[kind for *_, kind in runs] for runs in runs_of_things(log).values()]
+    assert sum(some.count("parse") for some in kinds) == FILES
+    assert [(some.count("qaqc"), some[-1]) for some in kinds] == [(1, "qaqc")] * THINGS
 
 
 def test_a_job_that_runs_again_overlaps_none_either(bridge: Bridge, slurm: PrivateSlurm, log: Path) -> None:

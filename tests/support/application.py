@@ -37,7 +37,9 @@ def running_application(gateway: MemoryGateway, settings: Settings, tuning: Tuni
     """A client of it, as `bridge.http.server.serve` puts it together."""
     services = Services.of(settings, gateway, b"secret", tuning)
     services.cache.start()
+    services.automatic_retry.start()
     try:
         yield CheckedClient(create_app(settings, services))
     finally:
+        services.automatic_retry.close()
         services.cache.close()

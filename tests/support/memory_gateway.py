@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import Self
 
 from msgspec.structs import replace
 
@@ -37,7 +39,8 @@ class MemoryGateway:
         self.descriptors: dict[str, JobDescriptor] = {}
         self._snapshots: dict[str, JobSnapshot] = {}
         self.released: set[str] = set()  # ids of the jobs that were let begin
-        self.begin_times: dict[str, int | None] = {}  # of jobs that run again
+        self.begin_times: dict[str, int | None] = {}  # of jobs that run again, as is the next
+        self.excluded_nodes: dict[str, tuple[str, ...]] = {}
         self.dependencies: dict[str, str | None] = {}  # of these
         self._told: dict[str, JobSnapshot] | None = None
         self.is_paused = False
@@ -121,10 +124,16 @@ class MemoryGateway:
         if job.comment != request.comment or job.submit_time != request.submit_time:
             return False
         waits = {"state": "PENDING", "state_reason": "BeginTime", "end_time": None, "start_time": None, "nodes": None}
-        self.put(request.job_id, {**waits, "restarts": job.restarts + 1, "submit_time": int(time.time())})
+        again = {"restarts": job.restarts + 1, "submit_time": self._later_than(job), "note": request.note}
+        self.put(request.job_id, {**waits, **again})
         self.begin_times[request.job_id] = request.begin_time
+        self.excluded_nodes[request.job_id] = request.excluded_nodes
         self.dependencies[request.job_id] = request.dependency
         return True
+
+    def _later_than(self, job: JobSnapshot) -> int:
+        """Now, or the second after the job was submitted: its runs on Slurm lie further apart."""
+        return max(int(time.time()), (job.submit_time or 0) + 1)
 
     def controller(self, deadline: Deadline) -> ControllerFacts:
         """See `Gateway`."""
@@ -192,6 +201,12 @@ class MemoryGateway:
         """The controller forgets a job that has ended; accounting, where there is one, does not."""
         self._forgotten[job_id] = self._snapshots.pop(job_id)
 
+    def of_another_bridge(self) -> Self:
+        """The same cluster, for a bridge that looks at its queue by itself."""
+        other = copy(self)
+        other.tell_all_again()
+        return other
+
     def tell_all_again(self) -> None:
         """Tell the whole queue with the next look, as a new worker does."""
         self._told = None
@@ -222,4 +237,5 @@ def _pending(job_id: str, descriptor: JobDescriptor) -> JobSnapshot:
         nodes=None,
         partition=descriptor.partition or PARTITION,
         restarts=0,
+        time_limit_minutes=descriptor.time_limit_minutes,
     )

@@ -160,6 +160,16 @@ class PrivateSlurm:
         daemon.wait(STOP_SECONDS)
         self._link_credential_socket()
 
+    def lose_node(self, number: int) -> None:
+        """Kill the slurmd of node n`number` and its jobs, as a machine that loses its power; `start_node` mends it."""
+        daemon = self._daemons.pop(f"n{number}")
+        daemon.kill()
+        daemon.wait()
+        self._link_credential_socket()
+        for pid in self._pids_on(f"n{number}"):
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.kill(pid, signal.SIGKILL)
+
     def run(self, *argv: str, user: str = "root") -> str:
         """Standard output of a command (`squeue`, `scontrol`, ...) run as `user`.
 
@@ -305,6 +315,17 @@ class PrivateSlurm:
             if ours in variables and (in_job or name == "slurmstepd"):
                 found.append(int(process.name))
         return found
+
+    def _pids_on(self, node: str) -> list[int]:
+        """What the slurmd of this node has started: slurmstepds first, or they would tell of their jobs' ends."""
+        jobs, steps = [], set()
+        for pid in self._job_pids():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+                if f"SLURMD_NODENAME={node}".encode() in variables:
+                    jobs.append(pid)
+                    steps.add(int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]))  # its parent
+        return [*(steps - set(jobs)), *jobs]
 
     def _log_tail(self, name: str, lines: int = 15) -> str:
         log = (self.folder / f"{name}.log").read_text(errors="replace")

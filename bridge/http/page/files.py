@@ -1,11 +1,12 @@
 """The files of the page, read once at the start."""
 
-import gzip
 import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Self
+
+from bridge.http.documents.long_text import LongText
 
 INDEX = "index.html"
 MEDIA_TYPES = {
@@ -18,11 +19,10 @@ MEDIA_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class PageFile:
-    """A file as it is, and compressed; `tag` is for its `ETag`."""
+    """A file of the page; `tag` is for its `ETag`."""
 
     media_type: str
-    data: bytes
-    compressed: bytes
+    text: LongText
     tag: str
 
     @classmethod
@@ -30,7 +30,7 @@ class PageFile:
         """The file; its ending tells what it is."""
         data = file.read_bytes()
         media_type = MEDIA_TYPES[file.name[file.name.rindex(".") :]]
-        return cls(media_type, data, gzip.compress(data, mtime=0), hashlib.blake2b(data, digest_size=12).hexdigest())
+        return cls(media_type, LongText(data), hashlib.blake2b(data, digest_size=12).hexdigest())
 
 
 def page_files() -> dict[str, PageFile]:

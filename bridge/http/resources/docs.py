@@ -1,30 +1,12 @@
 """`GET /openapi.json` and `GET /docs`: what this service takes and answers, for programs and for people."""
 
-import gzip
-
 import falcon
 from pydantic_core import to_json
 
+from bridge.http.documents.long_text import LongText
 from bridge.http.documents.response_models import SpecificationDocument
 from bridge.http.middleware.path_prefix import FORWARDED_PREFIX
 from bridge.http.openapi.page import SpecificationPage
-
-
-class _Text:
-    """A long text that is made at the start: as it is, and compressed to a tenth for clients that take that."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._compressed = gzip.compress(data, mtime=0)
-
-    def answer(self, request: falcon.Request, response: falcon.Response) -> None:
-        """200 with it."""
-        response.set_header("Vary", "Accept-Encoding")
-        if "gzip" in (request.get_header("Accept-Encoding") or ""):
-            response.set_header("Content-Encoding", "gzip")
-            response.data = self._compressed
-        else:
-            response.data = self._data
 
 
 class SpecificationResource:
@@ -32,7 +14,7 @@ class SpecificationResource:
 
     def __init__(self, document: SpecificationDocument) -> None:
         data = to_json(document)
-        self._text = _Text(data)
+        self._text = LongText(data)
         self._before, _, self._after = data.partition(b'"servers":' + to_json(document["servers"]))
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
@@ -51,7 +33,7 @@ class PageResource:
 
     def __init__(self, page: SpecificationPage) -> None:
         self._page = page
-        self._text = _Text(page.html)
+        self._text = LongText(page.html)
 
     def on_get(self, request: falcon.Request, response: falcon.Response) -> None:
         """200 with the page."""

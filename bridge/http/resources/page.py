@@ -30,16 +30,11 @@ class StatusPageResource:
         response.set_header("Content-Security-Policy", SECURITY_POLICY)
         response.set_header("ETag", f'W/"{file.tag}"')
         response.set_header("Referrer-Policy", "no-referrer")
-        response.set_header("Vary", "Accept-Encoding")
         response.set_header("X-Content-Type-Options", "nosniff")
         if file.tag in (request.if_none_match or ()):
             response.status = falcon.HTTP_304
-            return
-        response.content_type = file.media_type
-        if "gzip" in (request.get_header("Accept-Encoding") or ""):
-            response.set_header("Content-Encoding", "gzip")
-            response.data = file.compressed
         else:
-            response.data = file.data
+            response.content_type = file.media_type
+            file.text.answer(request, response)
 
     on_head = on_get

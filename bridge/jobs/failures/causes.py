@@ -49,3 +49,18 @@ def _cause_of_failure(job: JobSnapshot) -> str:
     if job.nodes is not None and job.exit_code:
         return f"exit_code_{job.exit_code}"
     return "other"
+
+
+_IN_WORDS = {
+    "launch_failure": "{nodes} could not start it",
+    "node_failure": "node {nodes} failed",
+    "out_of_memory": "it used more memory than it had",
+    "preemption": "another job took its place on {nodes}",
+    "time_limit": "it reached its time limit",
+}
+
+
+def in_words(cause: str, nodes: str | None) -> str:
+    """The cause of a bad end on these nodes, in some words: `exit code 75 on n1`."""
+    pattern = _IN_WORDS.get(cause, cause.replace("_", " ") + " on {nodes}")
+    return pattern.format(nodes=nodes or "no node")

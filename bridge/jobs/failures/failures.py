@@ -100,11 +100,13 @@ class Failures:
     def _failed(self) -> Iterator[tuple[Job, str]]:
         for job in self._cache.newest_first():
             cause = cause_of(job.snapshot)
-            if cause is not None and not self._gave_way(job):
+            if cause is not None and not job.runs_again and not self._gave_way(job):
                 yield job, cause
 
     def _gave_way(self, job: Job) -> bool:
-        """Whether another job of the same request stays in its place."""
+        """Whether another job stays in its place: of the same request, or a quality control that came later."""
+        if job.replaced_by is not None:
+            return True
         if job.state != "CANCELLED" or job.snapshot.nodes is not None:
             return False
         others = (other for other in self._cache.with_key(job.key) if other.id != job.id)

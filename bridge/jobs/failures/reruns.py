@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from bridge.core.deadline import Deadline
 from bridge.jobs.failures.failures import FailureFilter, Failures, by_end
+from bridge.jobs.failures.policy import SLURMS_PAUSE_SECONDS, RetryPolicy
 from bridge.jobs.status.job_view import JobView
 from bridge.jobs.status.queue_cache import QueueCache
 from bridge.jobs.submission.retry import FORGOTTEN, refusal
@@ -22,7 +23,6 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 100  # jobs in one message to a worker; they take it a fraction of a second
 SPARE_SECONDS = 3.0  # of a request's time: with less no more jobs are begun with
-PAUSE_SECONDS = 120  # for which Slurm keeps a job waiting that runs again, unless `cred_expire` says otherwise
 
 
 @dataclass(slots=True)
@@ -37,10 +37,11 @@ class Rerun:
 class FailureRerunner:
     """Runs jobs of the bridge again that ended badly. Safe to use from many threads."""
 
-    def __init__(self, gateway: Gateway, cache: QueueCache, failures: Failures) -> None:
+    def __init__(self, gateway: Gateway, cache: QueueCache, failures: Failures, policy: RetryPolicy) -> None:
         self._gateway = gateway
         self._cache = cache
         self._failures = failures
+        self._policy = policy
 
     def preview(self, wanted: FailureFilter, deadline: Deadline) -> Rerun:
         """What `run` would do, if Slurm agreed to all. Raises what `Failures.find` does."""
@@ -79,6 +80,7 @@ class FailureRerunner:
         requests = [replace(view.job.requeue(), begin_time=at) for view, at in zip(views, begin_times, strict=True)]
         for request, outcome in zip(requests, self._gateway.requeue(requests, deadline), strict=True):
             if outcome.is_taken:
+                self._policy.note_asked(request)
                 rerun.job_ids.append(request.job_id)
             else:
                 rerun.refused[request.job_id] = str(refusal(outcome))
@@ -87,5 +89,5 @@ class FailureRerunner:
 def _begin_times(jobs: int, per_minute: int | None) -> list[int | None]:
     if per_minute is None:
         return [None] * jobs
-    first = time.time() + PAUSE_SECONDS
+    first = time.time() + SLURMS_PAUSE_SECONDS
     return [int(first + 60 * place / per_minute) for place in range(jobs)]

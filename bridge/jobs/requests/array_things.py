@@ -30,6 +30,13 @@ def thing_of(first: UUID, text: str, index: int) -> UUID:
     return others[run - 1] if 0 < run <= len(others) else first
 
 
+def run_of(text: str, index: int) -> range:
+    """The indices of all elements that work for the thing of this one."""
+    ends, _ = _read(text)
+    run = bisect_right(ends, index)
+    return range(ends[run - 1] if run else 0, ends[run]) if run < len(ends) else range(index, index + 1)
+
+
 def _short(thing: UUID) -> str:
     return urlsafe_b64encode(thing.bytes).decode().rstrip("=")
 

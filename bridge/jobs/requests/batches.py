@@ -5,7 +5,7 @@ than fit in there. How the items are put into arrays follows from the items alon
 another bridge, is made of the same arrays.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal
 
@@ -59,8 +59,8 @@ def arrays_of(items: Sequence[JobRequest], *, are_ordered: bool) -> list[list[in
     """
     if are_ordered:
         return [[place] for place in range(len(items))]
-    alone = [place for place, item in enumerate(items) if item.follow_up() is None]
-    followed = [place for place, item in enumerate(items) if item.follow_up() is not None]
+    alone = [place for place, item in enumerate(items) if not item.is_followed]
+    followed = [place for place, item in enumerate(items) if item.is_followed]
     return [*_arrays(items, alone), *_arrays(items, followed)]
 
 
@@ -88,13 +88,21 @@ def _arrays(items: Sequence[JobRequest], chosen: Sequence[int]) -> list[list[int
     return arrays
 
 
-def array_environment(items: Sequence[JobRequest]) -> dict[str, str]:
-    """The variables of all elements, and one for each element with those that are its own."""
-    environments = [item.environment() for item in items]
-    first, *others = environments
+def array_environment(items: Mapping[int, JobRequest]) -> dict[str, str]:
+    """The variables of all elements, and one for each element, by its index, with those that are its own."""
+    environments = {index: item.environment() for index, item in items.items()}
+    first, *others = environments.values()
     shared = {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
-    own = ({name: value for name, value in each.items() if name not in shared} for each in environments)
-    return {**shared, **{ITEM_VARIABLE.format(index=index): _json(each) for index, each in enumerate(own)}}
+    own = {
+        index: {name: value for name, value in each.items() if name not in shared}
+        for index, each in environments.items()
+    }
+    return {**shared, **{ITEM_VARIABLE.format(index=index): _json(each) for index, each in own.items()}}
+
+
+def last_of_things(items: Sequence[JobRequest], places: Iterable[int]) -> set[int]:
+    """Of these places in a batch, the last one of each thing."""
+    return set({items[place].thing_uuid: place for place in places}.values())
 
 
 def _size_bytes(item: JobRequest) -> int:

@@ -1,7 +1,7 @@
 """What a request becomes: a job descriptor. Everything but the request itself is fixed when the service starts."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -27,6 +27,23 @@ class _KindPart:
     script: str
     settings: KindSettings
 
+    @property
+    def attempts(self) -> int | None:
+        """How often a job may run; `None`: once."""
+        return self.settings.retry_attempts if self.settings.retry_causes else None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a job that follows others stands; each field is one of `JobMetadata`."""
+
+    after: str
+    until: int | None = None
+    instead: str | None = None
+
+
+LeftOut = Callable[[str, str | None], tuple[str, ...]]  # the nodes that a job of a kind in a lane does without
+
 
 @dataclass(frozen=True, slots=True)
 class JobFactory:
@@ -38,9 +55,10 @@ class JobFactory:
     environment: Mapping[str, str] = field(repr=False)  # holds the MQTT password
     output_folder: str
     order_per_thing: bool
+    left_out: LeftOut
 
     @classmethod
-    def of(cls, settings: Settings, hashes: IdentityHashes) -> Self:
+    def of(cls, settings: Settings, hashes: IdentityHashes, left_out: LeftOut = lambda _kind, _lane: ()) -> Self:
         """Raises `jinja2.TemplateError`; see `render_job_script`."""
         return cls(
             {kind: _kind_part(kind, settings) for kind in KIND_NAMES},
@@ -49,6 +67,7 @@ class JobFactory:
             _common_environment(settings),
             str(settings.output_folder),
             settings.order_per_thing,
+            left_out,
         )
 
     def describe(
@@ -67,44 +86,54 @@ class JobFactory:
         running_max: int | None,
         identity: RequestIdentity,
         request_id: str,
+        *,
+        is_followed: bool = False,
     ) -> tuple[JobDescriptor, JobMetadata]:
         """The array that has an element for each of `items`, which are of one kind; items of one thing come together.
 
-        `running_max` elements may run at once.
+        `running_max` elements may run at once. `is_followed`: a job that follows some of them is to come.
         """
         things = things_text([item.thing_uuid for item in items])
         metadata = replace(
-            self._metadata(items[0], identity, request_id), things=things, lane=None if lane == "live" else lane
+            self._metadata(items[0], identity, request_id),
+            things=things,
+            lane=None if lane == "live" else lane,
+            qaqc=is_followed,
         )
-        return self._placed(self._array(items, metadata, running_max), metadata), metadata
+        return self._placed(self._array(dict(enumerate(items)), metadata, running_max), metadata), metadata
 
     def describe_follow_up(
         self,
-        follow_ups: Sequence[JobRequest],
-        first_id: str,
+        follow_ups: Mapping[int, JobRequest],
         first: JobMetadata,
         identity: RequestIdentity,
+        place: Place,
         indices: Sequence[int] | None = None,
         running_max: int | None = None,
     ) -> tuple[JobDescriptor, JobMetadata]:
-        """The job that follows the one with id `first_id` and metadata `first`.
+        """The job that follows the one with metadata `first`; of an array, elements with these indices.
 
-        Of an array, element follows element, as far as `indices` has it.
+        `follow_ups` has what each is to do, by its index; that of a job that is no array is 0.
         """
+        kind = next(iter(follow_ups.values())).kind
         metadata = replace(
             first,
-            kind=follow_ups[0].kind,
+            kind=kind,
             key=identity.key,
             digest=identity.digest,
             tag=self.hashes.new_tag(identity.key, identity.digest),
+            attempts=self.kinds[kind].attempts,
             qaqc=False,
-            after=first_id,
+            after=place.after,
+            until=place.until,
+            instead=place.instead,
         )
         if indices is None:
             job = self.descriptor(metadata.kind, follow_ups[0].environment(), metadata.to_json())
         else:
-            job = replace(self._array(follow_ups, metadata, running_max), indices=tuple(indices))
-        return replace(self._placed(job, metadata), dependency=metadata.dependency), metadata
+            job = self._array({index: follow_ups[index] for index in indices}, metadata, running_max)
+        job = replace(self._placed(job, metadata), dependency=metadata.dependency, begin_time=metadata.until or None)
+        return job, metadata
 
     def _metadata(self, request: JobRequest, identity: RequestIdentity, request_id: str) -> JobMetadata:
         return JobMetadata(
@@ -115,7 +144,8 @@ class JobFactory:
             identity.digest,
             by=identity.caller,
             tag=self.hashes.new_tag(identity.key, identity.digest),
-            qaqc=request.follow_up() is not None,
+            attempts=self.kinds[request.kind].attempts,
+            qaqc=request.is_followed,
         )
 
     def _placed(self, job: JobDescriptor, metadata: JobMetadata) -> JobDescriptor:
@@ -126,24 +156,25 @@ class JobFactory:
             job = replace(job, name=singleton_name(metadata.thing_uuid), is_singleton=True)
         return job
 
-    def _array(self, items: Sequence[JobRequest], metadata: JobMetadata, running_max: int | None) -> JobDescriptor:
+    def _array(self, items: Mapping[int, JobRequest], metadata: JobMetadata, running_max: int | None) -> JobDescriptor:
         descriptor = self.descriptor(metadata.kind, array_environment(items), metadata.to_json())
         stem = f"{self.output_folder}/{metadata.kind}-%A_%a"
         changes = {
             "stdout_path": f"{stem}.out",
             "stderr_path": f"{stem}.err",
-            "indices": tuple(range(len(items))),
+            "indices": tuple(items),
             "running_max": running_max,
         }
         if metadata.lane == "bulk":
-            changes |= self._bulk_changes(descriptor)
+            changes |= self._bulk_changes(metadata.kind, descriptor)
         return replace(descriptor, **changes)
 
-    def _bulk_changes(self, descriptor: JobDescriptor) -> dict[str, Any]:
+    def _bulk_changes(self, kind: str, descriptor: JobDescriptor) -> dict[str, Any]:
         return {
             "partition": self.batches.bulk_partition or descriptor.partition,
             "qos": self.batches.bulk_qos or descriptor.qos,
             "nice": self.batches.bulk_nice,
+            "excluded_nodes": self.left_out(kind, "bulk"),
         }
 
     def descriptor(self, kind: str, environment: Mapping[str, str], comment: str) -> JobDescriptor:
@@ -165,6 +196,7 @@ class JobFactory:
             memory_mib=part.settings.memory_mib,
             cpus=part.settings.cpus,
             nice=part.settings.nice,
+            excluded_nodes=self.left_out(kind, None),
         )
 
 

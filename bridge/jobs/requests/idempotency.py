@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,21 +107,22 @@ class IdentityHashes:
         ]
 
     def follow_up_identity(
-        self, first: JobMetadata, follow_ups: Sequence[JobRequest], client_key: str
+        self, first: JobMetadata, follow_ups: Mapping[int, JobRequest], client_key: str
     ) -> RequestIdentity:
         """By what the job is known that follows the one with metadata `first`, which was submitted with `client_key`.
 
         It belongs to that attempt to submit the first, and not to its request: of two duplicates each has its own, and
         when one of them is cancelled, Slurm cancels the one that follows it.
         """
-        content = "\n".join([follow_ups[0].kind, *map(_json, follow_ups)])
+        requests = list(follow_ups.values())
+        content = "\n".join([requests[0].kind, *map(_json, requests)])
         return RequestIdentity(
             key=self.follow_up_key(first),
             digest=_hex(self._digests, first.by or "", content),
             caller=first.by,
             client_key=client_key,
             old_digest="",  # there were none
-            indices=None if first.things is None else tuple(range(len(follow_ups))),
+            indices=None if first.things is None else tuple(follow_ups),
         )
 
     def follow_up_key(self, first: JobMetadata) -> str:

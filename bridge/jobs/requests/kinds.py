@@ -31,6 +31,11 @@ class JobRequest(BaseModel):
         """The request as the job's environment: the only way in which it reaches the compute node."""
         return {"TSM_TARGET": self.target, "TSM_THING_UUID": str(self.thing_uuid)}
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether there is a `follow_up`."""
+        return False
+
     def follow_up(self) -> "JobRequest | None":
         """What to do once this is done, in a job of its own."""
         return None
@@ -57,6 +62,11 @@ class ParseRequest(JobRequest):
     def environment(self) -> dict[str, str]:
         """See `JobRequest`."""
         return {**super().environment(), "TSM_PARSER": self.parser, "TSM_SOURCE": self.source}
+
+    @property
+    def is_followed(self) -> bool:
+        """See `JobRequest`."""
+        return self.qaqc
 
     def follow_up(self) -> JobRequest | None:
         """See `JobRequest`. It checks what has no label yet, with the thing's default settings."""

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from bridge.core.text import CALLER_NAME, CLIENT_ID
-from bridge.jobs.requests.array_things import ARRAY_THINGS, thing_of
+from bridge.jobs.requests.array_things import ARRAY_THINGS, run_of, thing_of
 from bridge.slurm.job_ids import JOB_NUMBER
 
 # A job that another one is to follow is submitted to begin so much later, and let begin as soon as both are there: the
@@ -24,8 +24,9 @@ def _whole(pattern: re.Pattern[str]) -> msgspec.Meta:
 
 _Id = Annotated[str, _whole(CLIENT_ID)]
 _CallerName = Annotated[str, _whole(CALLER_NAME)]
+_Attempts = Annotated[int, msgspec.Meta(ge=2, le=100)]
 _ArrayThings = Annotated[str, _whole(ARRAY_THINGS)]
-_JobNumber = Annotated[str, _whole(JOB_NUMBER)]
+_JobNumbers = Annotated[str, msgspec.Meta(pattern=rf"^{JOB_NUMBER.pattern}(,{JOB_NUMBER.pattern})*\Z")]
 
 
 class JobMetadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -40,8 +41,12 @@ class JobMetadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     tag: _Id | None = None  # see `IdentityHashes.new_tag`; jobs of older releases have none, and other keys and digests
     things: _ArrayThings | None = None  # of the elements of an array, the first of which works for `thing_uuid`
     lane: _Id | None = None  # None: jobs of the live lane
+    attempts: _Attempts | None = None  # how often it may run, after passing faults; None: once
     qaqc: bool = False  # a quality-control job follows it, and is known by `IdentityHashes.follow_up_key`
-    after: _JobNumber | None = None  # the job that this one follows, or the array: element follows element
+    after: _JobNumbers | None = None  # the job that this one follows, or the array: element follows element
+    # Of a job for which others may come that follow jobs of the same thing: until when one of these may replace it.
+    until: int | None = None  # in seconds since the epoch; 0: an element follows all of its thing in an array
+    instead: _JobNumbers | None = None  # those that it has replaced, with which it shares the jobs that they follow
 
     def key_of(self, index: int | None) -> str:
         """The key of the element with this index of an array: its own, as each is submitted once. `None`: no array."""
@@ -53,15 +58,26 @@ class JobMetadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
             self.thing_uuid if index is None or self.things is None else thing_of(self.thing_uuid, self.things, index)
         )
 
-    def after_id(self, index: int | None) -> str | None:
-        """The id of the job that the element with this index follows. `None`: it follows none."""
-        return self.after if index is None or self.after is None else f"{self.after}_{index}"
+    def after_ids(self, index: int | None) -> list[str]:
+        """The ids of the jobs that the element with this index follows; the last one is that of its own request."""
+        if self.after is None:
+            return []
+        if index is None:
+            return self.after.split(",")
+        indices = range(index, index + 1) if self.until is None else self.run_of(index)
+        return [f"{self.after}_{one}" for one in indices]
+
+    def run_of(self, index: int) -> range:
+        """The indices of the elements of its array that work for the same thing."""
+        return range(index, index + 1) if self.things is None else run_of(self.things, index)
 
     @property
     def dependency(self) -> str | None:
-        """What Slurm is told of the job that this one follows. `None`: it follows none."""
+        """What Slurm is told of the jobs that this one follows. `None`: it follows none."""
         if self.after is None:
             return None
+        if "," in self.after or self.until == 0:  # one may fail: the data of the others are checked all the same
+            return f"afterany:{self.after.replace(',', ':')}"
         return f"afterok:{self.after}" if self.things is None else f"aftercorr:{self.after}"
 
     def to_json(self) -> str:

@@ -4,6 +4,8 @@ Sources: the job state codes of Slurm's manual, and `job_states` and its flags i
 """
 
 import signal as signals
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from bridge.jobs.status.job_view import Job
 from bridge.jobs.status.state_reasons import explain_trouble, explain_waiting
@@ -53,15 +55,41 @@ _SHELL_EXIT_CODES = {126: "a command that cannot be executed", 127: "a command t
 
 def explain_job(job: Job) -> str:
     """The same as `explain`, with what the bridge knows of its own jobs."""
+    said, attempts = _explain_own(job), job.metadata.attempts
+    if job.runs_again:
+        return f"{said}; runs again: {_attempt(job.attempt + 1, attempts)}"
+    if attempts is None or job.attempt == 1:
+        return said
+    attempt, note = _attempt(job.attempt, attempts), job.snapshot.note
+    return f"{said}; {note if note and note.startswith(f'{attempt}:') else attempt}"
+
+
+def _attempt(number: int, attempts: int | None) -> str:
+    return f"attempt {number} of {attempts}" if attempts and number <= attempts else f"attempt {number}"
+
+
+def _explain_own(job: Job) -> str:
     if job.is_held:
         return "waits until the job that is to follow it is submitted, too"
-    if job.follows is not None and job.snapshot.nodes is None:
+    if job.replaced_by is not None:
+        return f"was not run: job {job.replaced_by} came instead, which does the same after later parses, too"
+    if job.follows and job.snapshot.nodes is None:
+        firsts = _firsts_in_words(job.follows)
         match job.state, job.snapshot.state_reason:
+            case "PENDING", "BeginTime" if job.metadata.until and not job.snapshot.restarts:
+                until = datetime.fromtimestamp(job.metadata.until, UTC)
+                return f"waits for more parses of its thing, until {until:%H:%M:%S} UTC"
             case "PENDING", ("Dependency" | None):
-                return f"waits for parse job {job.follows}"
+                return f"waits for {firsts}"
             case (("PENDING" | "CANCELLED"), "DependencyNeverSatisfied"):
-                return f"was not run, since parse job {job.follows} did not succeed"
+                return f"was not run, since {firsts} did not succeed"
     return explain(job.snapshot)
+
+
+def _firsts_in_words(job_ids: Sequence[str]) -> str:
+    if len(job_ids) <= 2:
+        return f"parse job{'s' if job_ids[1:] else ''} {' and '.join(job_ids)}"
+    return f"{len(job_ids)} parse jobs, the last of which is {job_ids[-1]}"
 
 
 def explain(job: JobSnapshot) -> str:

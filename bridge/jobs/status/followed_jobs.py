@@ -8,22 +8,41 @@ from msgspec.structs import replace
 
 from bridge.core.deadline import Deadline
 from bridge.jobs.requests.metadata import JobMetadata
-from bridge.jobs.status.job_view import Job, own_jobs
+from bridge.jobs.status.job_view import Job, RunsAgain, own_jobs
 from bridge.jobs.status.ledger import SubmissionLedger
 from bridge.jobs.status.queue_snapshot import QueueSnapshot
 from bridge.slurm.gateway import Gateway
 from bridge.slurm.messages import FollowedJob, JobSnapshot, QueueChange
 
 
-def load_queue(
-    gateway: Gateway, known: QueueSnapshot, ledger: SubmissionLedger, deadline: Deadline
-) -> tuple[QueueChange, list[Job]]:
-    """What has changed since `known`, and the bridge's jobs among that. Raises what `Gateway.queue` does."""
-    unseen = [FollowedJob(view.id, None) for view in ledger.unseen()]
-    change = gateway.queue(deadline, unseen)
-    if change.is_full and (missing := _missing(change, known)):
-        change = _together(change, gateway.queue(deadline, [*unseen, *missing]))
-    return change, own_jobs(change.jobs, lambda job: _metadata_of(job, known, ledger))
+class QueueLoader:
+    """Looks at the queue, for one thread at a time."""
+
+    def __init__(self, gateway: Gateway, ledger: SubmissionLedger, runs_again: RunsAgain) -> None:
+        self._gateway = gateway
+        self._ledger = ledger
+        self._runs_again = runs_again
+        self._reconsidered: set[str] = set()  # ids of jobs
+
+    def reconsider(self, job_id: str) -> None:
+        """Take this job in with the next look as if it had changed: whether it runs again is decided anew."""
+        self._reconsidered.add(job_id)
+
+    def load(self, known: QueueSnapshot, deadline: Deadline) -> tuple[QueueChange, list[Job]]:
+        """What has changed since `known`, and the bridge's jobs among that. Raises what `Gateway.queue` does."""
+        unseen = [FollowedJob(view.id, None) for view in self._ledger.unseen()]
+        change = self._gateway.queue(deadline, unseen)
+        if change.is_full and (missing := _missing(change, known)):
+            change = _together(change, self._gateway.queue(deadline, [*unseen, *missing]))
+        jobs = own_jobs(change.jobs, lambda job: _metadata_of(job, known, self._ledger), self._runs_again)
+        reconsidered = {self._reconsidered.pop() for _ in range(len(self._reconsidered))}
+        if not change.is_full:
+            unchanged = reconsidered.difference(change.gone, (job.id for job in jobs))
+            jobs += [self._decided_anew(view.job) for job_id in unchanged if (view := known.in_queue(job_id))]
+        return change, jobs
+
+    def _decided_anew(self, job: Job) -> Job:
+        return Job(job.snapshot, job.metadata, runs_again=self._runs_again(job.snapshot, job.metadata))
 
 
 def _missing(change: QueueChange, known: QueueSnapshot) -> list[FollowedJob]:

@@ -21,7 +21,7 @@ class JobChange:
     @property
     def is_unseen_end(self) -> bool:
         """Whether it has left the queue, and how it ended was not seen."""
-        return self.after is None and self.before is not None and not self.before.is_finished
+        return self.after is None and self.before is not None and not self.before.has_ended
 
     @property
     def is_start(self) -> bool:

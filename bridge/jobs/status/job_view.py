@@ -28,11 +28,13 @@ class Job:
     Without a dictionary of its own: the bridge keeps 20,000 of them.
     """
 
-    __slots__ = ("metadata", "order", "snapshot")
+    __slots__ = ("metadata", "order", "replaced_by", "runs_again", "snapshot")
 
-    def __init__(self, snapshot: JobSnapshot, metadata: JobMetadata) -> None:
+    def __init__(self, snapshot: JobSnapshot, metadata: JobMetadata, *, runs_again: bool = False) -> None:
         self.snapshot = snapshot
         self.metadata = metadata
+        self.runs_again = runs_again  # its run has ended, and the bridge is about to put it back into the queue
+        self.replaced_by: str | None = None  # the job that was submitted instead, for which this one was cancelled
         self.order = job_order(snapshot.submit_time, snapshot.job_id)  # jobs compare by it as they were submitted
 
     @property
@@ -52,8 +54,18 @@ class Job:
 
     @property
     def is_finished(self) -> bool:
-        """Whether it is in a state that it does not leave."""
+        """Whether it has ended for good."""
+        return self.has_ended and not self.runs_again
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its run has ended."""
         return self.snapshot.state in FINISHED_STATES
+
+    @property
+    def attempt(self) -> int:
+        """Which of its runs this is; the first is 1."""
+        return self.snapshot.restarts + 1
 
     @property
     def is_held(self) -> bool:
@@ -68,9 +80,23 @@ class Job:
         return self.state == "CANCELLED" and self.snapshot.state_reason == "DependencyNeverSatisfied"
 
     @property
-    def follows(self) -> str | None:
-        """The id of the job that it follows. `None`: it follows none."""
-        return self.metadata.after_id(self.index)
+    def is_shared(self) -> bool:
+        """Whether it follows several jobs, or another does what it was to do: one that fails does not keep it away."""
+        return self.replaced_by is not None or len(self.follows) > 1 or self.metadata.until == 0
+
+    @property
+    def replaced_ids(self) -> list[str]:
+        """The ids of the jobs that it was submitted instead of."""
+        return self.metadata.instead.split(",") if self.metadata.instead else []
+
+    def replaces(self, other: "Job") -> bool:
+        """Whether it was submitted instead of `other`, and does what that would have done."""
+        return other.id in self.replaced_ids and self.metadata.digest == other.metadata.digest
+
+    @property
+    def follows(self) -> list[str]:
+        """The ids of the jobs that it follows."""
+        return self.metadata.after_ids(self.index)
 
     @property
     def kind(self) -> str:
@@ -116,6 +142,14 @@ class Job:
         return Requeue(self.id, self.metadata.to_json(), self.snapshot.submit_time, dependency=dependency)
 
 
+def without_another_run(job: Job) -> Job:
+    """The same, not to run again: it has left the queue."""
+    return Job(job.snapshot, job.metadata) if job.runs_again else job
+
+
+RunsAgain = Callable[[JobSnapshot, JobMetadata], bool]  # whether the bridge puts a job that has ended into the queue
+
+
 @dataclass(frozen=True, slots=True)
 class JobView:
     """How a job stands, who says so, and when that was said, in seconds since the epoch."""
@@ -152,7 +186,7 @@ class JobView:
     @property
     def is_lost(self) -> bool:
         """Whether the job left the queue without having been seen to end."""
-        return self.origin is Origin.MEMORY and not self.job.is_finished
+        return self.origin is Origin.MEMORY and not self.job.has_ended
 
     @property
     def may_change(self) -> bool:
@@ -166,12 +200,14 @@ class JobView:
 
     @property
     def may_run_again(self) -> bool:
-        """Whether the controller has the job, and it has ended."""
-        return self.origin is Origin.CONTROLLER and self.is_finished
+        """Whether the controller has the job, and its run has ended."""
+        return self.origin is Origin.CONTROLLER and self.job.has_ended
 
 
 def own_jobs(
-    snapshots: Iterable[JobSnapshot], known: Callable[[JobSnapshot], JobMetadata | None] = lambda _: None
+    snapshots: Iterable[JobSnapshot],
+    known: Callable[[JobSnapshot], JobMetadata | None] = lambda _: None,
+    runs_again: RunsAgain = lambda _snapshot, _metadata: False,
 ) -> list[Job]:
     """The jobs among `snapshots` that carry a comment of the bridge, or are `known` all the same.
 
@@ -184,7 +220,7 @@ def own_jobs(
             comment, said = snapshot.comment, JobMetadata.from_json(snapshot.comment)
         metadata = said or known(snapshot)
         if metadata is not None:
-            jobs.append(Job(_slim(snapshot), metadata))
+            jobs.append(Job(_slim(snapshot), metadata, runs_again=runs_again(snapshot, metadata)))
     return jobs
 
 

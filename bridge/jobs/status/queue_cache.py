@@ -17,9 +17,9 @@ from bridge.core.concurrency_limit import ConcurrencyLimit
 from bridge.core.deadline import Deadline
 from bridge.core.errors import BridgeError, ControllerUnreachableError, OverloadedError
 from bridge.jobs.status.controller_trust import ControllerTrust
-from bridge.jobs.status.followed_jobs import load_queue
+from bridge.jobs.status.followed_jobs import QueueLoader
 from bridge.jobs.status.job_changes import ChangeObserver, JobChange
-from bridge.jobs.status.job_view import Job, JobView, Origin
+from bridge.jobs.status.job_view import Job, JobView, Origin, RunsAgain
 from bridge.jobs.status.ledger import SubmissionLedger
 from bridge.jobs.status.look_interval import USUAL_PACE, Look, LookInterval, LookPace
 from bridge.jobs.status.queue_snapshot import REMEMBERED_MAX, QueueSnapshot
@@ -50,8 +50,10 @@ class QueueCache:
         pace: LookPace = USUAL_PACE,
         remembered_max: int = REMEMBERED_MAX,
         observers: Sequence[ChangeObserver] = (),
+        runs_again: RunsAgain = lambda _snapshot, _metadata: False,
     ) -> None:
         self._gateway = gateway
+        self._loader = QueueLoader(gateway, ledger, runs_again)
         self._ledger = ledger
         self._trust = trust
         self._observers = observers  # each hears of the changes of a look before the next one begins
@@ -119,7 +121,7 @@ class QueueCache:
     def wait_for_change(
         self, job_id: str, state: str, deadline: Deadline, is_abandoned: Callable[[], bool] = lambda: False
     ) -> bool:
-        """Wait until the job is in another state than `state`, or is lost, or `deadline` has come, or `is_abandoned`.
+        """Wait until the job is in another state than `state`, or is over, or `deadline` has come, or `is_abandoned`.
 
         False, at once, where too many wait already, or the cache is closed.
         """
@@ -129,7 +131,7 @@ class QueueCache:
                 while not self._is_closed:
                     event.clear()
                     view = self.find(job_id)
-                    has_changed = view is None or view.is_lost or view.state != state
+                    has_changed = view is None or not view.may_change or view.state != state
                     if has_changed or not deadline.remaining_seconds or is_abandoned():
                         return True
                     if not self._is_closed:  # since the event was cleared
@@ -174,6 +176,10 @@ class QueueCache:
             self._min_job_age_seconds = facts.min_job_age_seconds
             self._changed.notify_all()
 
+    def reconsider(self, job_id: str) -> None:
+        """Decide anew with the next look whether this job runs again."""
+        self._loader.reconsider(job_id)
+
     # For submitters.
 
     def take_trusted_look(self, deadline: Deadline, *, max_age_seconds: float = 0.0) -> None:
@@ -190,9 +196,7 @@ class QueueCache:
     def take_look(self, deadline: Deadline) -> None:
         """Wait for a look that was begun after this call, trusted or not. Raises what `take_trusted_look` does."""
         asked_at_seconds = time.monotonic()
-        self._look_until(
-            lambda: self._looked_at_seconds >= asked_at_seconds, lambda: self._is_turn_for_look(deadline), deadline
-        )
+        self._look_until(lambda: self._looked_at_seconds >= asked_at_seconds, lambda: self._is_turn(deadline), deadline)
 
     @property
     def pending(self) -> int:
@@ -228,8 +232,8 @@ class QueueCache:
 
     def _has_trusted_look(self, asked_at_seconds: float) -> bool:
         with self._changed:
-            looked_at = self._looked_at_seconds
-            return looked_at >= asked_at_seconds and self._trust.has_settled_before(looked_at)
+            is_new = self._looked_at_seconds >= asked_at_seconds
+            return is_new and self._trust.has_settled_before(self._looked_at_seconds)
 
     def _is_turn_for_trusted_look(self, deadline: Deadline) -> bool:
         """True where the caller is to look now; False after a wait that may have changed something."""
@@ -240,25 +244,22 @@ class QueueCache:
                 return False
             return self._is_turn(deadline)
 
-    def _is_turn_for_look(self, deadline: Deadline) -> bool:
-        with self._changed:
-            return self._is_turn(deadline)
-
     # The looks themselves.
 
     def _is_turn(self, deadline: Deadline) -> bool:
-        """True where the caller is to look now; False after a wait for another look. To be called with the lock."""
-        if self._looking_since_seconds is not None:
-            self._changed.wait(deadline.remaining_seconds)
-            return False
-        self._looking_since_seconds = time.monotonic()
-        return True
+        """True where the caller is to look now; False after a wait for another look."""
+        with self._changed:
+            if self._looking_since_seconds is not None:
+                self._changed.wait(deadline.remaining_seconds)
+                return False
+            self._looking_since_seconds = time.monotonic()
+            return True
 
     def _look(self, deadline: Deadline) -> None:
         look = Look(time.monotonic(), time.time())
         failure: Exception | None = None
         try:
-            change, jobs = load_queue(self._gateway, self._snapshot, self._ledger, deadline)
+            change, jobs = self._loader.load(self._snapshot, deadline)
             with self._changed:
                 changes = self._take_in(change, jobs, look)
             for observe in self._observers:
@@ -317,7 +318,7 @@ class QueueCache:
             tried_at_seconds = time.monotonic()
             deadline = Deadline.after(LOOK_SECONDS)
             try:
-                if self._is_turn_for_look(deadline):
+                if self._is_turn(deadline):
                     self._look(deadline)
                 if time.monotonic() - self._facts_at_seconds > FACTS_SECONDS:
                     self.note_controller(self._gateway.controller(deadline))

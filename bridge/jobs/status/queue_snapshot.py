@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from bridge.jobs.status.gone_jobs import GoneJobs
 from bridge.jobs.status.job_changes import JobChange
-from bridge.jobs.status.job_view import Job, JobView, Origin
+from bridge.jobs.status.job_view import Job, JobView, Origin, without_another_run
 from bridge.slurm.messages import QueueChange
 
 REMEMBERED_MAX = 20_000  # jobs; some 1 kB each
@@ -27,6 +27,7 @@ class QueueSnapshot:
         # Not in the queue any more, the first that left first; see `SubmissionLedger` for why it is no plain dict.
         self._remembered: OrderedDict[str, JobView] = OrderedDict()
         self._gone = GoneJobs(remembered_max)
+        self._replacing: dict[str, Job] = {}  # by the id of a job: the one that was submitted instead
         self._newest_first: list[Job] | None = None  # None: to be sorted again
 
     def in_queue(self, job_id: str) -> JobView | None:
@@ -85,6 +86,7 @@ class QueueSnapshot:
         """
         gone = self._jobs.keys() - {job.id for job in jobs} if change.is_full else change.gone
         changes = [JobChange(job, None) for job_id in gone if (job := self._leave(job_id))]
+        self._replacing.update((job_id, job) for job in jobs for job_id in job.replaced_ids)
         changes += [change for job in jobs for change in self._put(job)]
         self.looked_at = looked_at
         self._forget_old()
@@ -109,6 +111,9 @@ class QueueSnapshot:
             self._gone.note(JobView(before, Origin.MEMORY, self.looked_at))
         remembered = self._remembered.pop(job.id, None)
         self._jobs[job.id] = job
+        replacing = self._replacing.get(job.id)
+        if replacing and job.state == "CANCELLED" and replacing.replaces(job):
+            job.replaced_by = replacing.id
         self.pending += job.is_pending
         key = job.key
         self._ids_by_key[key] = (*self._ids_by_key.get(key, ()), job.id)
@@ -129,8 +134,11 @@ class QueueSnapshot:
     def _leave(self, job_id: str) -> Job | None:
         job = self._take_off(job_id)
         if job is not None:
+            job = without_another_run(job)
             self._remembered[job_id] = view = JobView(job, Origin.MEMORY, self.looked_at)
             self._gone.note(view)
+            for replaced_id in job.replaced_ids:
+                self._replacing.pop(replaced_id, None)
         return job
 
     def _take_off(self, job_id: str) -> Job | None:

@@ -5,9 +5,10 @@ its last array that the queue shows. So a batch that was interrupted, and is sen
 and the rest, whichever bridge it comes to.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 
 from bridge.config.batches import BatchSettings
 from bridge.core.deadline import Deadline
@@ -19,7 +20,7 @@ from bridge.core.errors import (
     OutcomeUnknownError,
 )
 from bridge.core.key_locks import KeyLocks
-from bridge.jobs.requests.batches import BatchRequest, arrays_of
+from bridge.jobs.requests.batches import BatchRequest, arrays_of, last_of_things
 from bridge.jobs.requests.factory import JobFactory
 from bridge.jobs.requests.idempotency import IdentityHashes, RequestIdentity, submission_key
 from bridge.jobs.requests.kinds import JobRequest
@@ -98,19 +99,32 @@ class BatchSubmitter:
             known = [] if offered_key is None else self._known(identities, deadline)
             missing = [batch.items[place] for of_array in places[len(known) :] for place in of_array]
             if missing:
-                self._pending_limit.admit(deadline, sum(1 if item.follow_up() is None else 2 for item in missing))
+                self._pending_limit.admit(deadline, sum(1 + item.is_followed for item in missing))
             running_max = self._running_max(batch, len(places))
+            followed = self._followed(batch.items, places)
             for number, (identity, of_array) in enumerate(zip(identities, places, strict=True)):
-                items = [batch.items[place] for place in of_array]
-                described = self._factory.describe_array(items, batch.lane, running_max, identity, request_id)
+                in_array = ((index, place) for index, place in enumerate(of_array) if place in followed)
+                follow_ups = {
+                    index: follow_up for index, place in in_array if (follow_up := batch.items[place].follow_up())
+                }
+                described = self._factory.describe_array(
+                    [batch.items[place] for place in of_array],
+                    batch.lane,
+                    running_max,
+                    identity,
+                    request_id,
+                    is_followed=bool(follow_ups),
+                )
                 attempt = Attempt(identity, *described, deadline, may_have_duplicate=offered_key is not None)
                 try:
-                    done += self._array(attempt, items, known[number] if number < len(known) else None)
+                    done += self._array(attempt, follow_ups, known[number] if number < len(known) else None)
                 except BridgeError as error:
                     if not done:
                         raise
                     raise _interrupted(error, len(done), len(batch.items)).with_key(identity.client_key) from None
         order = [place for of_array in places for place in of_array]
+        if self._chains.is_sharing:
+            done = _shared(done, [batch.items[place] for place in order])
         in_order = [jobs for _, jobs in sorted(zip(order, done, strict=True))]
         return BatchSubmission(
             tuple(job_id for job_id, _ in in_order),
@@ -121,9 +135,22 @@ class BatchSubmitter:
             is_replay=not missing,
         )
 
-    def _array(self, attempt: Attempt, items: Sequence[JobRequest], known: Job | None) -> list[tuple[str, str | None]]:
+    def _followed(self, items: Sequence[JobRequest], arrays: Sequence[Sequence[int]]) -> set[int]:
+        """The places of the items that a job is to follow.
+
+        Where jobs of a thing share that, it follows the last one of the thing in an array, or in the whole batch, where
+        these are in order.
+        """
+        followed = [[place for place in array if items[place].is_followed] for array in arrays]
+        if not self._chains.is_sharing:
+            return set(chain(*followed))
+        groups = [chain(*followed)] if self._factory.order_per_thing else followed
+        return set().union(*(last_of_things(items, group) for group in groups))
+
+    def _array(
+        self, attempt: Attempt, follow_ups: Mapping[int, JobRequest], known: Job | None
+    ) -> list[tuple[str, str | None]]:
         """The ids of its elements, and of those that follow them. `known` is an element of one that is there."""
-        follow_ups = [follow_up for item in items if (follow_up := item.follow_up())]
         if known is None:
             first = self._attempts.submit(attempt)
             job_ids = ids_of(first.job_id, attempt.descriptor.indices)
@@ -170,6 +197,17 @@ def _interrupted(error: BridgeError, submitted: int, wanted: int) -> OutcomeUnkn
         slurm_code=error.slurm_code,
         slurm_message=error.slurm_message,
     )
+
+
+def _shared(done: Sequence[tuple[str, str | None]], items: Sequence[JobRequest]) -> list[tuple[str, str | None]]:
+    """With the job that follows a later one of the same thing, in place of one of its own."""
+    pairs: list[tuple[str, str | None]] = []
+    later: dict[object, str | None] = {}
+    for (job_id, follow_up_id), item in zip(reversed(done), reversed(items), strict=True):
+        if item.is_followed:
+            follow_up_id = later[item.thing_uuid] = follow_up_id or later.get(item.thing_uuid)
+        pairs.append((job_id, follow_up_id))
+    return pairs[::-1]
 
 
 def _pairs(job_ids: Sequence[str], follow_up_ids: Sequence[str | None]) -> list[tuple[str, str | None]]:

@@ -36,7 +36,7 @@ class JobCanceller:
                 return view
             view = self._lookup.find_in_next_look(job_id, deadline)  # it has ended a moment ago, or is about to
             if view.may_be_cancelled and view.job.metadata == asked.job.metadata:
-                return view
+                return self.cancel(job_id, deadline) if asked.job.runs_again else view
         if view.state != "CANCELLED":
             raise AlreadyFinishedError("The job has ended, or is not known to Slurm any more: nothing to cancel.")
         return view

@@ -7,9 +7,13 @@ was to follow it, which waits again then.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from msgspec.structs import replace
 
 from bridge.core.deadline import Deadline
+from bridge.core.errors import SlurmRefusedError, TooManyRequestsError
 from bridge.jobs.status.job_changes import JobChange
 from bridge.jobs.status.job_view import Job
 from bridge.jobs.submission.arrays import by_array, cancellation_of
@@ -28,6 +32,7 @@ class OpenChains:
     def __init__(self) -> None:
         self._held: dict[str, tuple[Job, float]] = {}  # and since when, on the monotonic clock
         self._restarted: dict[str, Job] = {}  # they had ended, and wait or run again
+        self._replaceable: dict[str, Job] = {}  # followers that wait for more jobs to follow
         self.on_new: Callable[[], None] = lambda: None
 
     def observe(self, changes: Sequence[JobChange]) -> None:
@@ -35,8 +40,14 @@ class OpenChains:
         is_new = False
         for change in changes:
             _, since_seconds = self._held.pop(change.before.id, (None, None)) if change.before else (None, None)
+            if change.before:
+                self._replaceable.pop(change.before.id, None)
             job = change.after
-            if job is None or not job.metadata.qaqc:
+            if job is None:
+                continue
+            if job.metadata.until is not None and job.is_pending:
+                self._replaceable[job.id] = job
+            if not job.metadata.qaqc:
                 continue
             if job.is_held:
                 self._held[job.id] = job, since_seconds or time.monotonic()
@@ -59,6 +70,11 @@ class OpenChains:
         now_seconds = time.monotonic()
         since_seconds = min(self._held.get(job.id, (job, now_seconds))[1] for job in jobs)
         return now_seconds - since_seconds > ABANDONED_SECONDS
+
+    def replaceable(self, now: float) -> list[Job]:
+        """The followers that wait for more jobs to follow at `now`, in seconds since the epoch, oldest first."""
+        jobs = (job for job in list(self._replaceable.values()) if (job.metadata.until or 0) > now)
+        return sorted(jobs, key=lambda job: job.order)
 
     def restarted(self) -> list[Job]:
         """Those that run again, and whose followers have not been seen to since."""
@@ -83,15 +99,23 @@ class ChainRecovery:
         return bool(self._chains)
 
     def settle(self, deadline: Deadline) -> None:
-        """See to them, after a look at the queue. Raises what the gateway does."""
+        """See to them, after a look at the queue. Raises what the gateway does where Slurm does not answer."""
         for jobs in by_array(self._chains.held(), lambda job: job.id):
-            self._settle_held(jobs, deadline)
+            with _telling_of_refusals(jobs[0]):
+                self._settle_held(jobs, deadline)
         for job in self._chains.restarted():
-            follower = self._known_jobs.follow_up_of(job)
-            if follower and follower.was_in_vain:
-                self._gateway.requeue([follower.requeue()], deadline)
-                log.info("a job waits again for one that runs again", extra={"job_id": follower.id, "first": job.id})
+            with _telling_of_refusals(job):
+                self._settle_restarted(job, deadline)
             self._chains.close(job)
+
+    def _settle_restarted(self, first: Job, deadline: Deadline) -> None:
+        follower = self._known_jobs.follow_up_of(first)
+        if follower and (follower.was_in_vain or follower.is_shared):
+            # Of several that it followed, this one's data is what has not been checked.
+            request = replace(follower.requeue(), dependency=f"afterok:{first.id}")
+            (outcome,) = self._gateway.requeue([request], deadline)
+            if outcome.is_taken:
+                log.info("a job waits for one that runs again", extra={"job_id": follower.id, "first": first.id})
 
     def _settle_held(self, jobs: list[Job], deadline: Deadline) -> None:
         job_id = whole_id(jobs[0].id)
@@ -101,3 +125,11 @@ class ChainRecovery:
         elif self._chains.are_abandoned(jobs):
             self._gateway.cancel(cancellation_of(jobs, only_waiting=True), deadline)
             log.warning("cancelled a job that an interrupted request had left", extra={"job_id": job_id})
+
+
+@contextmanager
+def _telling_of_refusals(first: Job) -> Iterator[None]:
+    try:
+        yield
+    except (SlurmRefusedError, TooManyRequestsError) as error:
+        log.warning("a chain of jobs is left as it is", extra={"job_id": first.id, "detail": str(error)})

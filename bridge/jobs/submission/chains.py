@@ -4,18 +4,23 @@ The first is submitted to begin much later (`HELD_SECONDS`), then the second, wh
 let begin. What a bridge leaves behind that ends in between can be told from the queue, by any bridge: a first job that
 is held. It is let begin where the second is there, and else cancelled (`ChainRecovery`), unless the request comes again
 before. Nothing secret is needed for either.
+
+Where second jobs are shared (`qaqc_coalesce_seconds`), one waits for more first jobs of its thing. The next of these
+gets one that follows all of them, and the one that waits is cancelled. Slurm lets jobs of a thing begin in the order of
+their ids, so that the shared one has to have the latest.
 """
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from bridge.core.deadline import Deadline
 from bridge.core.errors import BridgeError, OutcomeUnknownError
-from bridge.jobs.requests.factory import JobFactory
-from bridge.jobs.requests.idempotency import IdentityHashes
+from bridge.core.key_locks import KeyLocks
+from bridge.jobs.requests.factory import JobFactory, Place
+from bridge.jobs.requests.idempotency import IdentityHashes, RequestIdentity
 from bridge.jobs.requests.kinds import JobRequest
 from bridge.jobs.requests.metadata import JobMetadata
 from bridge.jobs.status.job_view import Job
@@ -23,13 +28,15 @@ from bridge.jobs.status.ledger import SubmissionLedger
 from bridge.jobs.status.queue_cache import QueueCache
 from bridge.jobs.submission.arrays import by_array, indices_of
 from bridge.jobs.submission.attempts import Attempt, AttemptSubmitter, Submission
+from bridge.jobs.submission.chain_recovery import OpenChains
 from bridge.jobs.submission.known_jobs import KnownJobs
 from bridge.slurm.gateway import Gateway
-from bridge.slurm.job_ids import elements_id, ids_of, whole_id
+from bridge.slurm.job_ids import elements_id, ids_of, index_of, whole_id
 from bridge.slurm.messages import Cancel
 
 log = logging.getLogger(__name__)
 
+SHARED_MAX = 20  # jobs that one follows; a comment has room for that many ids
 FRESH_SECONDS = 30.0  # for which a held job may be completed; `ChainRecovery` cancels it later than that
 
 
@@ -45,6 +52,9 @@ class ChainSubmitter:
         cache: QueueCache,
         known_jobs: KnownJobs,
         ledger: SubmissionLedger,
+        key_locks: KeyLocks,
+        chains: OpenChains,
+        coalesce_seconds: int,
     ) -> None:
         self._factory = factory
         self._hashes = hashes
@@ -53,23 +63,35 @@ class ChainSubmitter:
         self._cache = cache
         self._known_jobs = known_jobs
         self._ledger = ledger
+        self._key_locks = key_locks
+        self._chains = chains
+        self._coalesce_seconds = coalesce_seconds
 
-    def complete(self, first: Submission, follow_ups: Sequence[JobRequest], attempt: Attempt) -> list[str | None]:
+    @property
+    def is_sharing(self) -> bool:
+        """Whether jobs of a thing share the one that follows them."""
+        return bool(self._coalesce_seconds)
+
+    def complete(self, first: Submission, follow_ups: Mapping[int, JobRequest], attempt: Attempt) -> list[str | None]:
         """Submit it, after `attempt` to submit the first job has had the result `first`; or the array, after an array.
 
-        Returns its id, or those of its elements. Raises what `Gateway.submit` does: then there is neither, or the
-        request has to come again.
+        `follow_ups` are by the index of the element that they follow; the first job's, where it is no array, is 0.
+        Returns the id of what follows it, or each of its elements; `None`: nothing does. Raises what `Gateway.submit`
+        does: then there is neither, or the request has to come again.
         """
-        indices = attempt.descriptor.indices
+        job_ids = ids_of(first.job_id, attempt.descriptor.indices)
         if first.metadata == attempt.metadata:
-            return [*ids_of(self._follow(first.job_id, first.metadata, indices, follow_ups, attempt), indices)]
+            indices = None if attempt.descriptor.indices is None else [*follow_ups]
+            second_id = self._follow(first.job_id, first.metadata, indices, follow_ups, attempt)
+            seconds = dict(zip(follow_ups, ids_of(second_id, indices), strict=True))
+            return [seconds.get(index_of(job_id) or 0) for job_id in job_ids]
         # Another bridge has submitted the first one, and maybe the second.
         self._cache.take_trusted_look(attempt.deadline)
-        views = map(self._cache.find, ids_of(first.job_id, indices))
+        views = map(self._cache.find, job_ids)
         return self.complete_known([view.job for view in views if view], follow_ups, attempt)
 
     def complete_known(
-        self, firsts: Sequence[Job], follow_ups: Sequence[JobRequest], attempt: Attempt
+        self, firsts: Sequence[Job], follow_ups: Mapping[int, JobRequest], attempt: Attempt
     ) -> list[str | None]:
         """The same for a job, or the elements of an array, that the last look has shown.
 
@@ -77,7 +99,8 @@ class ChainSubmitter:
         """
         seconds = {first.id: self._known_jobs.follow_up_of(first) for first in firsts}
         ids = {first_id: second.id if second else None for first_id, second in seconds.items()}
-        held = [first for first in firsts if first.is_held and ids[first.id] is None]
+        unfollowed = [first for first in firsts if ids[first.id] is None and (first.index or 0) in follow_ups]
+        held = [first for first in unfollowed if first.is_held]
         for jobs in by_array(held, lambda job: job.id):
             first_id, metadata = whole_id(jobs[0].id), jobs[0].metadata
             indices = indices_of(job.id for job in jobs)
@@ -95,12 +118,56 @@ class ChainSubmitter:
         first_id: str,
         first: JobMetadata,
         indices: Sequence[int] | None,
-        follow_ups: Sequence[JobRequest],
+        follow_ups: Mapping[int, JobRequest],
         attempt: Attempt,
     ) -> str:
         identity = self._hashes.follow_up_identity(first, follow_ups, attempt.identity.client_key)
+        if indices is not None or not self.is_sharing:
+            place = Place(first_id, until=0 if self.is_sharing else None)
+            return self._submit(first_id, first, identity, place, indices, follow_ups, attempt)
+        with self._key_locks.hold(f"follow-up {identity.digest}", attempt.deadline):
+            self._cache.take_look(attempt.deadline)
+            replaced = self._replaceable(identity.digest)
+            place = self._place_instead(replaced, first_id)
+            second_id = self._submit(first_id, first, identity, place, indices, follow_ups, attempt)
+            for job in replaced:
+                self._cancel_replaced(job, attempt.deadline)
+        return second_id
+
+    def _replaceable(self, digest: str) -> list[Job]:
+        """The jobs that wait for more of their thing, and would do the same; as far as a comment has room for all."""
+        jobs = [job for job in self._chains.replaceable(time.time()) if job.metadata.digest == digest]
+        return jobs if sum(len(job.follows) for job in jobs) < SHARED_MAX else []
+
+    def _place_instead(self, replaced: Sequence[Job], first_id: str) -> Place:
+        if not replaced:
+            return Place(first_id, until=int(time.time()) + self._coalesce_seconds)
+        return Place(
+            ",".join([*dict.fromkeys(job_id for job in replaced for job_id in job.follows), first_id]),
+            until=min(job.metadata.until or 0 for job in replaced),
+            instead=",".join(job.id for job in replaced),
+        )
+
+    def _cancel_replaced(self, job: Job, deadline: Deadline) -> None:
+        """Where that fails, or the job has begun, there is one more than needed."""
+        self._ledger.withdraw(job.request)
+        try:
+            self._gateway.cancel(job.cancellation(only_waiting=True), deadline)
+        except BridgeError as error:
+            log.info("a job runs beside the one that was to replace it", extra={"job_id": job.id, "detail": str(error)})
+
+    def _submit(
+        self,
+        first_id: str,
+        first: JobMetadata,
+        identity: RequestIdentity,
+        place: Place,
+        indices: Sequence[int] | None,
+        follow_ups: Mapping[int, JobRequest],
+        attempt: Attempt,
+    ) -> str:
         descriptor, metadata = self._factory.describe_follow_up(
-            follow_ups, first_id, first, identity, indices, attempt.descriptor.running_max
+            follow_ups, first, identity, place, indices, attempt.descriptor.running_max
         )
         try:
             second = self._attempts.submit(

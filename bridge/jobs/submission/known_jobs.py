@@ -49,8 +49,16 @@ class KnownJobs:
     def follow_up_of(self, first: Job) -> Job | None:
         """The job that follows `first`, as of the last look."""
         key = self._hashes.follow_up_key(first.metadata)
-        jobs = self._with_key(key if first.index is None else element_key(key, first.index))
-        return _first_choice(without_copies(job for job in jobs if self._hashes.has_made(job.metadata)))
+        if first.index is None:
+            return self._made_with_key(key)
+        own = self._made_with_key(element_key(key, first.index))
+        if own is not None:
+            return own
+        last = self._made_with_key(element_key(key, first.metadata.run_of(first.index)[-1]))
+        return last if last and last.is_shared else None
+
+    def _made_with_key(self, key: str) -> Job | None:
+        return _first_choice(without_copies(job for job in self._with_key(key) if self._hashes.has_made(job.metadata)))
 
     def _was_taken_back(self, job: Job) -> bool:
         """Whether it was cancelled as none was there to follow it: its request is as if it had not come."""

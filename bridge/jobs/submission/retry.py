@@ -1,6 +1,7 @@
 """Running a job again with all that it had, by Slurm's requeue: the bridge keeps none of it."""
 
 import logging
+from collections.abc import Callable
 
 from bridge.core.deadline import Deadline
 from bridge.core.errors import BridgeError, CannotRetryError, ControllerUnreachableError, OverloadedError
@@ -8,7 +9,7 @@ from bridge.jobs.status.job_view import JobView, Origin
 from bridge.jobs.status.lookup import JobLookup
 from bridge.slurm.errors import requeue_error
 from bridge.slurm.gateway import Gateway
-from bridge.slurm.messages import RequeueOutcome
+from bridge.slurm.messages import Requeue, RequeueOutcome
 
 log = logging.getLogger(__name__)
 
@@ -18,9 +19,10 @@ FORGOTTEN = "Slurm has forgotten what the job had to do: submit the request agai
 class JobRetrier:
     """Runs jobs of the bridge again; jobs of others are not found."""
 
-    def __init__(self, gateway: Gateway, lookup: JobLookup) -> None:
+    def __init__(self, gateway: Gateway, lookup: JobLookup, note_asked: Callable[[Requeue], None]) -> None:
         self._gateway = gateway
         self._lookup = lookup
+        self._note_asked = note_asked
 
     def retry(self, job_id: str, deadline: Deadline) -> JobView:
         """Run the job again; returns how it stands then. It keeps its id.
@@ -31,11 +33,13 @@ class JobRetrier:
         view = self._lookup.find(job_id, deadline)
         if view.origin is not Origin.CONTROLLER:
             raise CannotRetryError(FORGOTTEN)
-        if not view.is_finished:
+        if not view.may_run_again:
             raise CannotRetryError(f"The job has not ended: it is {view.state}. Cancel it first, or wait for its end.")
-        (outcome,) = self._gateway.requeue([view.job.requeue()], deadline)
+        request = view.job.requeue()
+        (outcome,) = self._gateway.requeue([request], deadline)
         if not outcome.is_taken:
             raise refusal(outcome)
+        self._note_asked(request)
         log.info("a job is run again", extra={"job_id": job_id})
         try:
             return self._lookup.find_in_next_look(job_id, deadline)

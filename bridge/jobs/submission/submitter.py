@@ -64,13 +64,12 @@ class JobSubmitter:
             return self._followed(replay, attempt, request)
 
     def _submit(self, attempt: Attempt, request: JobRequest) -> Submission:
-        follow_up = request.follow_up()
-        self._pending_limit.admit(attempt.deadline, 1 if follow_up is None else 2)
+        self._pending_limit.admit(attempt.deadline, 1 + request.is_followed)
         return self._followed(self._attempts.submit(attempt), attempt, request)
 
     def _followed(self, done: Submission, attempt: Attempt, request: JobRequest) -> Submission:
         follow_up = request.follow_up()
         if follow_up is None:
             return done
-        (follow_up_id,) = self._chains.complete(done, [follow_up], attempt)
+        (follow_up_id,) = self._chains.complete(done, {0: follow_up}, attempt)
         return replace(done, follow_up_id=follow_up_id)

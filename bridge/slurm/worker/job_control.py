@@ -5,6 +5,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
+from bridge.slurm.comments import with_note
 from bridge.slurm.job_ids import array_indices, array_number, elements_id
 from bridge.slurm.message_format import Reply
 from bridge.slurm.messages import (
@@ -92,9 +93,28 @@ def _requeue_if_ended(pyslurm: "ModuleType", request: Requeue, job: Any) -> Requ
         return RequeueOutcome(is_taken=False, code=code, message=str(pyslurm.RPCError(code).msg))
     if code:
         raise pyslurm.RPCError(code)
+    return _change_waiting(pyslurm, job, request)
+
+
+def _change_waiting(pyslurm: "ModuleType", job: Any, request: Requeue) -> RequeueOutcome:
+    """Change the job, which waits again, as `request` says."""
     dependency = joined(request.dependency, is_singleton=is_singleton_name(job.name or ""))
     if request.begin_time is not None or dependency is not None:
         _change(pyslurm, job.id, begin_time=request.begin_time, dependencies=dependency)
+    more: dict[str, Any] = {}
+    if request.note is not None:
+        more["comment"] = with_note(request.comment, request.note)
+    if request.memory_max_mib is not None and job.memory_per_node:
+        more["memory_per_node"] = max(job.memory_per_node, min(2 * job.memory_per_node, request.memory_max_mib))
+    if request.time_max_minutes is not None and job.time_limit:
+        more["time_limit"] = max(job.time_limit, min(2 * job.time_limit, request.time_max_minutes))
+    if request.excluded_nodes:
+        more["excluded_nodes"] = list(request.excluded_nodes)
+    try:
+        if more:
+            _change(pyslurm, job.id, **more)
+    except pyslurm.RPCError as error:  # it runs again as it was
+        return RequeueOutcome(is_taken=True, code=int(error.errno), message=str(error.msg))
     return RequeueOutcome(is_taken=True)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from bridge.slurm.comments import own_text
+from bridge.slurm.comments import note_in, own_text
 from bridge.slurm.job_ids import array_indices, array_number, whole_id
 from bridge.slurm.message_format import Reply
 from bridge.slurm.messages import Find, FollowedJob, Found, JobSnapshot, LoadQueue, QueueChange
@@ -78,6 +78,8 @@ def snapshot_of(job: Any) -> JobSnapshot:
         partition=job.partition,
         restarts=job.requeue_count or 0,
         suspended_seconds=_suspended_seconds(job),
+        note=note_in(comment_of(job)) if job.requeue_count else None,
+        time_limit_minutes=job.time_limit if isinstance(job.time_limit, int) else None,
     )
 
 

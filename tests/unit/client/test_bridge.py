@@ -58,7 +58,7 @@ def test_each_kind_of_job_is_submitted(bridge: Bridge, gateway: MemoryGateway) -
 def test_a_parse_is_followed_by_quality_control(bridge: Bridge, gateway: MemoryGateway) -> None:
     done = bridge.submit_parse(**PARSE_BODY, qaqc=True)
     assert done.qaqc is not None
-    assert bridge.status(done.qaqc.job_id).after_job_id == done.job_id
+    assert bridge.status(done.qaqc.job_id).after_job_ids == (done.job_id,)
     batch = bridge.submit_batch("parse", [{**PARSE_BODY, "qaqc": True}, PARSE_BODY])
     assert [job.qaqc is not None for job in batch.jobs] == [True, False]
 

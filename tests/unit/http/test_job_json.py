@@ -39,15 +39,20 @@ def test_a_running_job() -> None:
         "submit_time": "2026-01-02T03:04:00Z",
         "start_time": "2026-01-02T03:04:02Z",
         "end_time": None,
+        "expected_start_time": None,
+        "time_limit_seconds": None,
         "queue_seconds": 2,
         "run_seconds": None,
         "nodes": "n1",
         "partition": "normal",
         "restarts": 1,
+        "attempt": 2,
+        "attempts_max": None,
         "array_job_id": None,
         "lane": "live",
         "caller": None,
-        "after_job_id": None,
+        "after_job_ids": [],
+        "replaced_by_job_id": None,
         "explanation": "is running",
         "source": "controller",
         "as_of": "2026-01-02T03:04:05.678Z",
@@ -60,6 +65,12 @@ def test_a_running_job() -> None:
 def test_a_waiting_job_has_no_start_even_where_slurm_expects_one() -> None:
     job = document(state="PENDING", state_reason="Priority", nodes=None)
     assert (job["start_time"], job["queue_seconds"], job["state_reason"]) == (None, None, "Priority")
+
+
+def test_a_waiting_job_has_the_start_that_slurm_expects_and_a_time_limit() -> None:
+    waiting = document(state="PENDING", nodes=None, time_limit_minutes=5)
+    assert (waiting["expected_start_time"], waiting["time_limit_seconds"]) == ("2026-01-02T03:04:02Z", 300)
+    assert document(state="PENDING", nodes=None, start_time=None)["expected_start_time"] is None
 
 
 def test_a_job_cancelled_while_it_waited_has_not_run() -> None:

@@ -44,7 +44,7 @@ def address(name: str) -> str:
 @pytest.mark.parametrize("name", FILES)
 def test_each_file_is_there_and_asked_for_anew(client: Client, name: str) -> None:
     answer = client.simulate_get(address(name))
-    assert (answer.content, answer.headers["content-type"]) == (FILES[name].data, FILES[name].media_type)
+    assert (answer.content, answer.headers["content-type"]) == (FILES[name].text.data, FILES[name].media_type)
     assert answer.headers["content-security-policy"] == SECURITY_POLICY
     compressed = client.simulate_get(address(name), headers={"Accept-Encoding": "gzip, br"})
     assert gzip.decompress(compressed.content) == answer.content
@@ -58,23 +58,25 @@ def test_there_are_no_other_files(client: Client, name: str) -> None:
 
 
 def test_the_page_loads_its_own_files_and_all_of_them() -> None:
-    named = {name for file in FILES.values() for names in LOADED.findall(file.data.decode()) for name in names if name}
+    named = {
+        name for file in FILES.values() for names in LOADED.findall(file.text.data.decode()) for name in names if name
+    }
     assert named == FILES.keys() - {INDEX}
 
 
 def test_all_of_it_is_small() -> None:
-    assert sum(len(file.compressed) for file in FILES.values()) <= COMPRESSED_MAX_BYTES
+    assert sum(len(file.text.compressed) for file in FILES.values()) <= COMPRESSED_MAX_BYTES
 
 
 def test_nothing_in_it_is_inline_and_no_host_is_named() -> None:
     for name, file in FILES.items():
-        text = file.data.decode()
+        text = file.text.data.decode()
         assert not re.search(r"\sstyle=|<style|\son[a-z]+=\"|javascript:|<script(?![^>]*\ssrc=)", text), name
         assert set(re.findall(r"https?://[\w.]+", text)) <= {"http://www.w3.org"}, name  # names of SVG and XHTML
 
 
 def test_every_state_of_slurm_has_its_group() -> None:
-    groups = FILES["words.js"].data.decode().partition("const GROUP_OF")[0]
+    groups = FILES["words.js"].text.data.decode().partition("const GROUP_OF")[0]
     assert set(re.findall(r'"([A-Z_]+)"', groups)) == STATES
 
 

@@ -62,7 +62,7 @@ def test_every_item_is_in_one_array_and_no_array_has_too_much() -> None:
         of_array = [items[place] for place in places]
         assert len(places) <= ELEMENTS_MAX
         assert len({each.thing_uuid for each in of_array}) <= THINGS_MAX
-        environment = array_environment(of_array)
+        environment = array_environment(dict(enumerate(of_array)))
         assert sum(len(name) + len(value) for name, value in environment.items()) < ENVIRONMENT_MAX_BYTES + 10_000
 
 
@@ -109,7 +109,7 @@ def test_the_lane_decides_where_elements_run(lane: Lane) -> None:
 
 
 def test_what_all_elements_share_is_said_once() -> None:
-    environment = array_environment([item(1, "https://s.example/a"), item(1, "https://s.example/b")])
+    environment = array_environment({0: item(1, "https://s.example/a"), 1: item(1, "https://s.example/b")})
     assert environment["TSM_TARGET"] == "postgresql://tsm:secret@db.example/tsm"
     assert [json.loads(environment[f"TSM_ITEM_{index}"]) for index in (0, 1)] == [
         {"TSM_SOURCE": "https://s.example/a"},
@@ -120,7 +120,7 @@ def test_what_all_elements_share_is_said_once() -> None:
 def test_a_field_that_some_items_lack_is_no_shared_one() -> None:
     whole = QaqcRequest.model_construct(target="t", thing_uuid=thing(1))
     items: list[JobRequest] = [whole, whole.model_copy(update={"qc_settings_name": "usual"})]
-    environment = array_environment(items)
+    environment = array_environment(dict(enumerate(items)))
     assert "TSM_QC_SETTINGS_NAME" not in environment
     assert json.loads(environment["TSM_ITEM_0"]) == {}
 
@@ -131,7 +131,7 @@ def test_an_element_gets_its_own_item_and_no_other(tmp_path: Path, index: int) -
     program.write_text("import os, sys; print(sys.argv[1:], [name for name in os.environ if name.startswith('TSM_')])")
     script = render_job_script("parse", [sys.executable, str(program)])
     items = [item(1, "https://s.example/a'b-$(id)"), item(2, "https://s.example/b")]
-    environment = {**os.environ, **array_environment(items), "SLURM_ARRAY_TASK_ID": str(index)}
+    environment = {**os.environ, **array_environment(dict(enumerate(items))), "SLURM_ARRAY_TASK_ID": str(index)}
     done = subprocess.run(["bash"], input=script, env=environment, capture_output=True, text=True, check=True)
     assert f"--source={items[index].source}" in done.stdout.replace("\\'", "'")
     assert f"--device-id={items[index].thing_uuid}" in done.stdout

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.core.deadline import Deadline
 from bridge.jobs.requests.metadata import JobMetadata
-from bridge.jobs.status.followed_jobs import load_queue
+from bridge.jobs.status.followed_jobs import QueueLoader
 from bridge.jobs.status.ledger import SubmissionLedger
 from bridge.jobs.status.queue_snapshot import QueueSnapshot
 from bridge.slurm.messages import FollowedJob, QueueChange
@@ -42,7 +42,8 @@ class Looks:
         return self.gateway.submit(job, Deadline.after(1)), metadata
 
     def look(self) -> None:
-        change, jobs = load_queue(self.gateway, self.snapshot, self.ledger, Deadline.after(1))
+        loader = QueueLoader(self.gateway, self.ledger, lambda _snapshot, _metadata: False)
+        change, jobs = loader.load(self.snapshot, Deadline.after(1))
         self.snapshot.apply(change, jobs, 1.0)
 
     def shows(self, job_id: str, metadata: JobMetadata) -> bool:

@@ -38,7 +38,7 @@ function App() {
   if (caller) return html`<${Signed} caller=${caller} leave=${leave} />`;
   return html`<${Frame}>
     ${caller === false ? html`<${SignIn} done=${setCaller} />`
-      : problem && html`<${Heading} title="No answer" /><${Fault} problem=${problem} />
+      : problem && html`<${Heading} title=${problem.title} /><${Fault} problem=${problem} />
         ${problem.status === 403 && html`<button type="button" onClick=${leave}>Use another token</button>`}`}
   <//>`;
 }
