@@ -28,7 +28,7 @@ LONG_SECONDS = 6
 PROGRAM = f"""
 import os, sys, time
 folder = os.path.dirname(sys.argv[0]) + "/runs"
-source = next(word for word in sys.argv if word.startswith("--source=")).rpartition("/")[2]
+source = next((word for word in sys.argv if word.startswith("--source=")), "well-qaqc").rpartition("/")[2]
 
 def note(what):
     notes = os.open(f"{{folder}}/notes", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -220,6 +220,15 @@ def begins_in(slurm: PrivateSlurm, job_id: str) -> float:
     """In how many seconds a job may begin, as Slurm has it."""
     text = slurm.run("squeue", "--noheader", "--job", job_id, "--Format", "EligibleTime:30").strip()
     return time.mktime(time.strptime(text, "%Y-%m-%dT%H:%M:%S")) - time.time()
+
+
+def test_quality_control_waits_for_a_parse_until_it_has_run_again(bridge: Bridge) -> None:
+    body = {**PARSE_BODY, "source": "https://storage.example/passing-and-followed", "qaqc": True}
+    answer = bridge.post("/extractor/run", body).body
+    parse_id, qaqc_id = answer["job_id"], answer["qaqc"]["job_id"]
+    parse = bridge.wait_for(parse_id, lambda job: job["state"] == "COMPLETED", 90)
+    qaqc = bridge.wait_for(qaqc_id, lambda job: job["state"] == "COMPLETED", 60)
+    assert (parse["restarts"], qaqc["start_time"] >= parse["end_time"]) == (2, True)
 
 
 def test_a_bad_node_is_left_out(slurm: PrivateSlurm, shared_folder: Path, environment: dict[str, str]) -> None:
