@@ -12,6 +12,7 @@ from bridge.core.deadline import Deadline
 from bridge.core.errors import BridgeError
 from bridge.core.key_locks import KeyLocks
 from bridge.jobs.failures.automatic import AutomaticRetry, DueJobs
+from bridge.jobs.failures.bad_nodes import BadNodes
 from bridge.jobs.failures.failures import Failures
 from bridge.jobs.failures.policy import RetryPolicy
 from bridge.jobs.failures.reruns import FailureRerunner
@@ -92,6 +93,7 @@ class Services:
     failures: Failures
     rerunner: FailureRerunner
     automatic_retry: AutomaticRetry
+    bad_nodes: BadNodes
     outputs: JobOutputs
     request_rules: RequestRules
     metrics: Metrics
@@ -109,7 +111,8 @@ class Services:
         """
         metrics = Metrics()
         ledger, trust, key_locks = SubmissionLedger(), ControllerTrust(), KeyLocks()
-        policy = RetryPolicy({kind: settings.of_kind(kind) for kind in KIND_NAMES})
+        bad_nodes = BadNodes(settings.bad_node_minutes)
+        policy = RetryPolicy({kind: settings.of_kind(kind) for kind in KIND_NAMES}, bad_nodes)
         due_jobs = DueJobs()
         gateway = WatchedGateway(MeasuredGateway(gateway, metrics.registry), trust)
         open_chains = OpenChains()
@@ -120,7 +123,7 @@ class Services:
             max_waiting=settings.max_waiting_clients,
             pace=tuning.pace,
             remembered_max=tuning.remembered_max,
-            observers=(*metrics.observers, tell_of_bad_ends, open_chains.observe, due_jobs.observe),
+            observers=(*metrics.observers, tell_of_bad_ends, open_chains.observe, bad_nodes.observe, due_jobs.observe),
             runs_again=policy.runs_again,
         )
         hashes = IdentityHashes(secret)
@@ -135,7 +138,7 @@ class Services:
         failures = Failures(cache, lookup)
         automatic_retry = AutomaticRetry(gateway, cache, policy, due_jobs)
         metrics.add_state(BridgeState(metrics.tally, cache, recovery, automatic_retry, gateway))
-        factory = JobFactory.of(settings, hashes)
+        factory = JobFactory.of(settings, hashes, bad_nodes.left_out)
         pending_limit = PendingLimit(cache, ledger, settings.max_pending_jobs)
         attempts = AttemptSubmitter(gateway, sender, cache, known_jobs, ledger, trust, recovery)
         chains = ChainSubmitter(
@@ -168,6 +171,7 @@ class Services:
             failures=failures,
             rerunner=FailureRerunner(gateway, cache, failures, policy),
             automatic_retry=automatic_retry,
+            bad_nodes=bad_nodes,
             outputs=JobOutputs(settings.output_folder, _masker(settings)),
             request_rules=_request_rules(settings),
             metrics=metrics,

@@ -62,6 +62,7 @@ def _not_installed(name: str, module: str) -> click.Command:
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tsm-slurm-bridge", message="%(prog)s %(version)s")
 def tsm_bridge() -> None:
     """HTTP bridge from time series management (TSM) to a Slurm cluster.
 

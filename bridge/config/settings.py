@@ -183,6 +183,13 @@ class Settings(FromSources):
         description="For how long a repeated `Idempotency-Key` finds its job once the controller has forgotten it and "
         "the bridge was started again, on a cluster with accounting, which is read so far back then; 0: not at all",
     )
+    bad_node_minutes: int = Field(
+        0,
+        ge=0,
+        le=1440,
+        description="For how many minutes new jobs leave out a node (`--exclude`) on which jobs of three things have "
+        "failed in a row within ten minutes, while jobs ended well on another one; 0: none is left out",
+    )
     request_timeout_seconds: float = Field(
         15.0,
         gt=0,

@@ -260,7 +260,10 @@ ROUTES = (
     Route(
         "/ready",
         lambda parts: ReadyResource(
-            parts.services.gateway, parts.services.cache, is_guarded=bool(parts.services.verifiers)
+            parts.services.gateway,
+            parts.services.cache,
+            parts.services.bad_nodes,
+            is_guarded=bool(parts.services.verifiers),
         ),
         (
             Operation(

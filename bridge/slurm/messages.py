@@ -39,6 +39,7 @@ class JobDescriptor(_Message, frozen=True):
     cpus: int  # --cpus-per-task
     nice: int  # --nice
     begin_time: int | None = None  # --begin; seconds since the epoch
+    excluded_nodes: tuple[str, ...] = ()  # --exclude; names that Slurm does not know do no harm
     indices: tuple[int, ...] | None = None  # --array, in rising order; `None`: the job is no array
     running_max: int | None = None  # how many elements may run at once: the %N of --array
     dependency: str | None = None  # --dependency; where it can never be met, Slurm cancels the job
@@ -70,6 +71,7 @@ class JobSnapshot(_Part, frozen=True):
     suspended_seconds: int = 0  # of a job that has ended: how much of the time since its start it was suspended
     cancelled_by: str | None = None  # name of the user; only accounting knows it
     note: str | None = None  # why it runs again, in the bridge's words: see `bridge.slurm.comments`
+    time_limit_minutes: int | None = None  # `None`: there is none, or only accounting remembers the job
 
 
 class ControllerPing(_Part, frozen=True):
@@ -138,6 +140,7 @@ class Requeue(_Part, frozen=True):
     note: str | None = None  # to be written into its comment
     memory_max_mib: int | None = None  # give it twice the memory, up to this
     time_max_minutes: int | None = None  # and twice the time
+    excluded_nodes: tuple[str, ...] = ()  # where it is not to run again
 
 
 class RequeueJobs(_Message, frozen=True):

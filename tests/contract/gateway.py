@@ -46,11 +46,11 @@ class GatewayContract:
 
     def test_a_submitted_job_is_found_at_once(self, cluster: Cluster, tmp_path: Path) -> None:
         before = int(time.time())
-        submitted = descriptor(tmp_path)
+        submitted = descriptor(tmp_path, time_limit_minutes=7)
         job_id = cluster.gateway.submit(submitted, soon())
         job = cluster.gateway.find(job_id, soon())
         assert job is not None
-        assert job.job_id == job_id
+        assert (job.job_id, job.time_limit_minutes) == (job_id, 7)
         assert job.comment == submitted.comment
         assert job.state in ("PENDING", "RUNNING", "CONFIGURING")
         assert job.partition == "normal"

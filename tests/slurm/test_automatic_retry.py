@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -27,7 +28,7 @@ LONG_SECONDS = 6
 PROGRAM = f"""
 import os, sys, time
 folder = os.path.dirname(sys.argv[0]) + "/runs"
-source = next(word for word in sys.argv if word.startswith("--source=")).rpartition("/")[2]
+source = next((word for word in sys.argv if word.startswith("--source=")), "well-qaqc").rpartition("/")[2]
 
 def note(what):
     notes = os.open(f"{{folder}}/notes", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -45,6 +46,8 @@ match source.partition("-")[0]:
     case "hungry":
         eaten = b"x" * 150_000_000
         time.sleep(4)
+    case "broken":
+        sys.exit(9)
     case "long" | "cancelled":
         time.sleep({LONG_SECONDS})
 note("stored")
@@ -217,3 +220,39 @@ def begins_in(slurm: PrivateSlurm, job_id: str) -> float:
     """In how many seconds a job may begin, as Slurm has it."""
     text = slurm.run("squeue", "--noheader", "--job", job_id, "--Format", "EligibleTime:30").strip()
     return time.mktime(time.strptime(text, "%Y-%m-%dT%H:%M:%S")) - time.time()
+
+
+def test_quality_control_waits_for_a_parse_until_it_has_run_again(bridge: Bridge) -> None:
+    body = {**PARSE_BODY, "source": "https://storage.example/passing-and-followed", "qaqc": True}
+    answer = bridge.post("/extractor/run", body).body
+    parse_id, qaqc_id = answer["job_id"], answer["qaqc"]["job_id"]
+    parse = bridge.wait_for(parse_id, lambda job: job["state"] == "COMPLETED", 90)
+    qaqc = bridge.wait_for(qaqc_id, lambda job: job["state"] == "COMPLETED", 60)
+    assert (parse["restarts"], qaqc["start_time"] >= parse["end_time"]) == (2, True)
+
+
+def test_a_bad_node_is_left_out(slurm: PrivateSlurm, shared_folder: Path, environment: dict[str, str]) -> None:
+    folder = shared_folder / "choosy"
+    folder.mkdir()
+    with running_bridge(folder, {**environment, "BRIDGE_BAD_NODE_MINUTES": "10"}) as bridge:
+
+        def run(source: str, node: str | None = None) -> dict[str, Any]:
+            """A job of a thing of its own, on a certain node where one is named."""
+            body = {**PARSE_BODY, "source": f"https://s.example/{source}", "thing_uuid": str(uuid4())}
+            slurm.run("scontrol", "update", "PartitionName=normal", f"State={'DOWN' if node else 'UP'}")
+            job_id = bridge.post("/extractor/run", body).body["job_id"]
+            if node:
+                slurm.run("scontrol", "update", f"JobId={job_id}", f"ReqNodeList={node}")
+                slurm.run("scontrol", "update", "PartitionName=normal", "State=UP")
+            return bridge.wait_until_finished(job_id)
+
+        assert run("well-1", "n1")["nodes"] == "n1"
+        for number in range(3):
+            assert run(f"broken-{number}", "n2")["nodes"] == "n2"
+        wait_until(lambda: bridge.get("/ready").body["status"] == "degraded", "it is left out")
+        slurm.run("scontrol", "update", "NodeName=n1,n3", "State=DRAIN", "Reason=busy")
+        body = {**PARSE_BODY, "source": "https://s.example/well-2"}
+        job_id = bridge.post("/extractor/run", body).body["job_id"]
+        assert "ExcNodeList=n2" in slurm.run("scontrol", "show", "job", job_id)
+        slurm.run("scontrol", "update", "NodeName=n1,n3", "State=RESUME")
+        assert bridge.wait_until_finished(job_id)["nodes"] in ("n1", "n3")

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -57,10 +57,10 @@ def waiting_jobs(slurm: PrivateSlurm) -> Iterator[None]:
     slurm.run("scontrol", "update", "PartitionName=normal", "State=UP")
 
 
-def comments(slurm: PrivateSlurm) -> list[dict[str, Any]]:
-    """Of all jobs that were not cancelled."""
-    lines = slurm.run("squeue", "--noheader", "--states=all", "--format=%T|%k").splitlines()
-    return [json.loads(text) for state, text in (line.split("|", 1) for line in lines) if state != "CANCELLED"]
+def jobs_with_comments(slurm: PrivateSlurm) -> list[tuple[str, dict[str, Any]]]:
+    """All jobs that were not cancelled."""
+    lines = [line.split("|", 2) for line in slurm.run("squeue", "-h", "--states=all", "--format=%i|%T|%k").splitlines()]
+    return [(job_id, json.loads(text)) for job_id, state, text in lines if state != "CANCELLED"]
 
 
 def test_the_second_runs_after_the_first(bridge: Bridge) -> None:
@@ -151,9 +151,7 @@ def test_a_bridge_that_is_killed_leaves_both_jobs_or_neither(
 ) -> None:
     folder = shared_folder / "killed"
     folder.mkdir()
-    bodies = {f"file-{number}": {**BODY, "source": f"https://storage.example/{number}"} for number in range(FILES)}
-    for body in bodies.values():
-        body["thing_uuid"] = OTHER_THING
+    bodies = chains_of(OTHER_THING, FILES)
     answers: dict[str, Answer] = {}
 
     def post(bridge: Bridge, key: str) -> None:
@@ -180,10 +178,65 @@ def test_a_bridge_that_is_killed_leaves_both_jobs_or_neither(
                 assert [again.body[name] for name in ("job_id", "qaqc")] == [
                     answers[key].body[name] for name in ("job_id", "qaqc")
                 ]
-        found = [comment for comment in comments(slurm) if comment["thing"] == OTHER_THING]
-        firsts = Counter(comment["key"] for comment in found if comment.get("qaqc"))
-        starts = slurm.run("squeue", "--noheader", "--states=PENDING", "--format=%S").split()
-        assert set(starts) <= {"N/A"}  # none is held
-        assert (len(firsts), set(firsts.values())) == (FILES, {1})
-        followed = Counter(comment["after"] for comment in found if comment.get("after"))
-        assert (len(followed), set(followed.values())) == (FILES, {1})
+        assert_followed_once(slurm, OTHER_THING, FILES)
+
+
+def assert_followed_once(slurm: PrivateSlurm, thing: str, files: int) -> None:
+    """Each of so many files has one job, which may begin, and is followed by one."""
+    found = [(job_id, comment) for job_id, comment in jobs_with_comments(slurm) if comment["thing"] == thing]
+    firsts = Counter(job_id for job_id, comment in found if comment.get("qaqc"))
+    assert len({comment["key"] for _, comment in found if comment.get("qaqc")}) == len(firsts) == files
+    assert Counter(comment["after"] for _, comment in found if comment.get("after")) == firsts
+    starts = slurm.run("squeue", "--noheader", "--states=PENDING", "--format=%S").split()
+    assert set(starts) <= {"N/A"}  # none is held
+
+
+def is_followed_once(slurm: PrivateSlurm, thing: str, files: int) -> bool:
+    try:
+        assert_followed_once(slurm, thing, files)
+    except AssertionError:
+        return False
+    return True
+
+
+def chains_of(thing: str, count: int) -> dict[str, dict[str, Any]]:
+    """Requests by their keys."""
+    return {
+        f"{thing}-{number}": {**BODY, "thing_uuid": thing, "source": f"https://storage.example/{number}"}
+        for number in range(count)
+    }
+
+
+def test_two_bridges_that_get_one_request_at_the_same_time_leave_one_chain(
+    slurm: PrivateSlurm, shared_folder: Path, environment: dict[str, str], waiting_jobs: None
+) -> None:
+    thing = "00000000-0000-4000-8000-000000000002"
+    requests = chains_of(thing, 20)
+    with ExitStack() as stack, ThreadPoolExecutor(4) as clients:
+        bridges = []
+        for name in ("left", "right"):
+            (shared_folder / name).mkdir()
+            bridges.append(stack.enter_context(running_bridge(shared_folder / name, environment)))
+        for key, body in requests.items():
+            posts = [clients.submit(one.post, "/extractor/run", body, key=key) for one in bridges]
+            assert {post.result().status for post in posts} <= {200, 202}
+        wait_until(lambda: is_followed_once(slurm, thing, len(requests)), "duplicates are cancelled")
+        for key, body in requests.items():
+            left, right = (one.post("/extractor/run", body, key=key).body for one in bridges)
+            assert (left["job_id"], left["qaqc"]) == (right["job_id"], right["qaqc"])
+
+
+def test_a_crashed_controller_costs_no_chain(slurm: PrivateSlurm, bridge: Bridge, waiting_jobs: None) -> None:
+    thing = "00000000-0000-4000-8000-000000000003"
+    requests = chains_of(thing, 40)
+    answers = {key: bridge.post("/extractor/run", body, key=key) for key, body in requests.items()}
+    assert {answer.status for answer in answers.values()} == {202}
+    slurm.kill_controller()
+    slurm.start_controller()
+    wait_until(lambda: is_followed_once(slurm, thing, len(requests)), "all are there again", 40)
+    for key, body in requests.items():
+        again = bridge.post("/extractor/run", body, key=key)
+        assert (again.status, bridge.get(again.body["qaqc"]["href"]).body["after_job_ids"]) == (
+            200,
+            [again.body["job_id"]],
+        )

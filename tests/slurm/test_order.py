@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.bridge_process import Bridge, running_bridge, service_environment
 from tests.support.private_slurm import PrivateSlurm
-from tests.support.samples import PARSE_BODY
+from tests.support.samples import PARSE_BODY, of_each_kind
 from tests.support.waiting import wait_until
 
 FILES = int(os.environ.get("BRIDGE_TEST_ORDER_FILES", "30"))
@@ -48,7 +48,11 @@ def bridge(slurm: PrivateSlurm, shared_folder: Path) -> Iterator[Bridge]:
     program = shared_folder / "main.py"
     program.write_text(PROGRAM)
     command = ["/usr/bin/python3", str(program)]
-    more = {"BRIDGE_ORDER_PER_THING": "true", "BRIDGE_QAQC_COALESCE_SECONDS": str(COALESCE_SECONDS)}
+    more = {
+        "BRIDGE_ORDER_PER_THING": "true",
+        "BRIDGE_QAQC_COALESCE_SECONDS": str(COALESCE_SECONDS),
+        **of_each_kind("memory_mib", "100"),  # Slurm looks every few seconds whether a job takes more
+    }
     environment = service_environment(slurm, shared_folder, command, **more)
     with running_bridge(shared_folder, environment) as bridge:
         yield bridge

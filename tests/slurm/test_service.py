@@ -132,7 +132,6 @@ HOSTILE = {
     "list": {"source": ["http://h/"]},
     "object": {"thing_uuid": {"a": 1}},
     "unknown-field": {"script": "#!/bin/sh"},
-    "field-of-a-later-version": {"qaqc": True},
 }
 
 

@@ -39,7 +39,8 @@ class MemoryGateway:
         self.descriptors: dict[str, JobDescriptor] = {}
         self._snapshots: dict[str, JobSnapshot] = {}
         self.released: set[str] = set()  # ids of the jobs that were let begin
-        self.begin_times: dict[str, int | None] = {}  # of jobs that run again
+        self.begin_times: dict[str, int | None] = {}  # of jobs that run again, as is the next
+        self.excluded_nodes: dict[str, tuple[str, ...]] = {}
         self.dependencies: dict[str, str | None] = {}  # of these
         self._told: dict[str, JobSnapshot] | None = None
         self.is_paused = False
@@ -126,6 +127,7 @@ class MemoryGateway:
         again = {"restarts": job.restarts + 1, "submit_time": self._later_than(job), "note": request.note}
         self.put(request.job_id, {**waits, **again})
         self.begin_times[request.job_id] = request.begin_time
+        self.excluded_nodes[request.job_id] = request.excluded_nodes
         self.dependencies[request.job_id] = request.dependency
         return True
 
@@ -235,4 +237,5 @@ def _pending(job_id: str, descriptor: JobDescriptor) -> JobSnapshot:
         nodes=None,
         partition=descriptor.partition or PARTITION,
         restarts=0,
+        time_limit_minutes=descriptor.time_limit_minutes,
     )

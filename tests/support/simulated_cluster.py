@@ -17,7 +17,7 @@ from bridge.core.deadline import Deadline
 from bridge.core.errors import BridgeError, IdempotencyMismatchError
 from bridge.core.key_locks import KeyLocks
 from bridge.jobs.requests.factory import JobFactory
-from bridge.jobs.requests.kinds import QaqcRequest
+from bridge.jobs.requests.kinds import ParseRequest, QaqcRequest
 from bridge.jobs.requests.metadata import JobMetadata
 from bridge.jobs.status import controller_trust, ledger, look_interval, past_jobs, queue_cache, watched_gateway
 from bridge.jobs.status.controller_trust import ControllerTrust
@@ -215,10 +215,21 @@ class SimulatedCluster:
         for job in lost:
             if job.state == "RUNNING" and job.job_id not in self.foreign_ids:
                 self.runs[self.request_of(job.job_id)] -= 1  # its node ends a job that the controller does not know
+            self._hold_again(self.metadata_of(job.job_id).after)
             self.foreign_ids.discard(job.job_id)
             self.memory.lose(job.job_id)
         self.memory.restart()
         self.clock.sleep(1.0)
+
+    def _hold_again(self, first_id: str | None) -> None:
+        """A job was let begin after the one was there that follows it, which was not saved: nor was that."""
+        first = self.memory.find(first_id or "", Deadline.after(1))
+        if first_id is None or first is None or first.state == "CANCELLED":
+            return
+        self.runs[self.request_of(first_id)] -= first.state != "PENDING"
+        self.memory.released.discard(first_id)
+        begin_time = self.memory.descriptors[first_id].begin_time
+        self.memory.put(first_id, {"state": "PENDING", "nodes": None, "start_time": begin_time, "end_time": None})
 
     def submit_by_hand(self, job: JobDescriptor) -> str:
         """Another program's job; returns its id."""
@@ -241,10 +252,20 @@ class SimulatedCluster:
         for job in self.jobs() if self.nodes_are_up else ():
             begin_time = self.memory.descriptors[job.job_id].begin_time or 0
             may_begin = begin_time <= self.clock.now_seconds or job.job_id in self.memory.released
-            if job.state == "PENDING" and may_begin:
+            if job.state == "PENDING" and may_begin and self._may_follow(job):
                 self.memory.put(job.job_id, {"state": "RUNNING", "nodes": "n1"})
                 if job.job_id not in self.foreign_ids:
                     self.runs[self.request_of(job.job_id)] += 1
+
+    def _may_follow(self, job: JobSnapshot) -> bool:
+        """Whether the job that it depends on has succeeded. Where that cannot be any more, it is cancelled."""
+        dependency = self.memory.descriptors[job.job_id].dependency
+        if dependency is None:
+            return True
+        first = self.memory.find(dependency.partition(":")[2], Deadline.after(1))
+        if first is None or (first.state in FINISHED_STATES and first.state != "COMPLETED"):
+            self.memory.put(job.job_id, {"state": "CANCELLED", "state_reason": "DependencyNeverSatisfied"})
+        return first is not None and first.state == "COMPLETED"
 
 
 class Port(ObservedGateway):
@@ -328,6 +349,18 @@ class SimulatedBridge:
         except BridgeError:
             return None
         return submission.job_id
+
+    def post_chain(self, key: str, source: str) -> tuple[str, str | None] | None:
+        """Submit a parse and the quality control that follows it; their ids, or `None`: there was no answer."""
+        body = ParseRequest.model_construct(
+            parser="P", target="sqlite:///x", source=source, thing_uuid=UUID(int=1), qaqc=True
+        )
+        deadline = Deadline.after(REQUEST_SECONDS)
+        try:
+            done = self._submitter.submit(body, deadline, request_id="r", offered_key=key, caller=None)
+        except BridgeError:
+            return None
+        return done.job_id, done.follow_up_id
 
     def cancel(self, job_id: str) -> Request | None:
         """As a `DELETE` does. Whose job the bridge takes this one for; its request is given up."""

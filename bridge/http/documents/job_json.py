@@ -160,6 +160,9 @@ def _fields(known_job: Job, is_lost: bool) -> JobFields:
         "submit_time": _rfc3339(job.submit_time),
         "start_time": _rfc3339(start_time),
         "end_time": _rfc3339(end_time),
+        # Of a job that is held until another one is submitted, too, the start is the bridge's own mark.
+        "expected_start_time": _rfc3339(job.start_time) if known_job.is_pending and not known_job.is_held else None,
+        "time_limit_seconds": None if job.time_limit_minutes is None else job.time_limit_minutes * 60,
         "queue_seconds": _seconds(job.submit_time, start_time),
         "run_seconds": _seconds(start_time, end_time, job.suspended_seconds),
         "nodes": job.nodes,

@@ -100,6 +100,12 @@ class JobFields(TypedDict):
     submit_time: Annotated[Moment | None, _member("RFC 3339, in UTC", "2026-11-24T00:59:01Z")]
     start_time: Annotated[Moment | None, _member("`null` until it has started", "2026-11-24T00:59:01Z")]
     end_time: Annotated[Moment | None, _member("`null` until it has ended", "2026-11-24T00:59:03Z")]
+    expected_start_time: Annotated[
+        Moment | None, _member("An estimate of Slurm's, of a job that waits; `null` where it has none", None)
+    ]
+    time_limit_seconds: Annotated[
+        Seconds | None, _member("For how long it may run; `null` where there is no limit, or it is not known", 14400)
+    ]
     queue_seconds: Annotated[Seconds | None, _member("How long it waited", 0)]
     run_seconds: Annotated[Seconds | None, _member("How long it ran", 2)]
     nodes: Annotated[str | None, _member("Where it runs or ran", "n1")]
@@ -315,16 +321,20 @@ class CheckDocument(TypedDict):
     detail: Annotated[str, _member("In words", "answers", minLength=1)]
 
 
-CheckName = Literal["controller", "failover", "accounting", "workers", "board"]
+CheckName = Literal["controller", "failover", "accounting", "workers", "board", "nodes"]
 Checks = dict[CheckName, CheckDocument]
 
 
 class ReadyDocument(TypedDict):
-    """Whether the service can do its work; `degraded`: without accounting, or without a backup controller."""
+    """Whether the service can do its work; `degraded`: without accounting, a backup controller or a node."""
 
     status: Literal["ready", "degraded", "not ready"]
     checks: Annotated[
-        Checks, Field(description="One entry a dependency; `failover`, `accounting` where the cluster has them")
+        Checks,
+        Field(
+            description="One entry a dependency; `failover`, `accounting` where the cluster has them, `nodes` "
+            "where bad ones are left out"
+        ),
     ]
 
 

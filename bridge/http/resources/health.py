@@ -2,6 +2,7 @@
 
 import threading
 import time
+from datetime import UTC, datetime
 from typing import Literal
 
 import falcon
@@ -9,13 +10,14 @@ import falcon
 from bridge.core.deadline import Deadline
 from bridge.core.errors import AccountingUnreachableError, BridgeError
 from bridge.http.documents.response_models import CheckDocument, CheckName, Checks, HealthDocument, ReadyDocument
+from bridge.jobs.failures.bad_nodes import BadNodes
 from bridge.jobs.status.queue_cache import QueueCache
 from bridge.slurm.gateway import Gateway
 
 TIMEOUT_SECONDS = 2.0  # a controller that takes longer is not ready for work, nor is slurmdbd
 PING_SECONDS = 1.0  # the same for a backup controller, which is not needed now
 REMEMBERED_SECONDS = 1.0  # everybody may ask /ready; Slurm is asked once in this time at most
-SPARE: set[CheckName] = {"accounting", "failover"}  # without them jobs are taken and run all the same
+SPARE: set[CheckName] = {"accounting", "failover", "nodes"}  # without them jobs are taken and run all the same
 
 
 class HealthResource:
@@ -35,10 +37,11 @@ class ReadyResource:
     All may ask. Where callers need a token (`is_guarded`), no detail is told: it may name hosts and folders.
     """
 
-    def __init__(self, gateway: Gateway, cache: QueueCache, *, is_guarded: bool) -> None:
+    def __init__(self, gateway: Gateway, cache: QueueCache, bad_nodes: BadNodes, *, is_guarded: bool) -> None:
         self._is_guarded = is_guarded
         self._gateway = gateway
         self._cache = cache
+        self._bad_nodes = bad_nodes
         self._lock = threading.Lock()
         self._has_one_controller = False  # or it is not known
         self._checks: Checks = {"controller": {"ok": False, "detail": "is being asked"}}
@@ -68,6 +71,7 @@ class ReadyResource:
                         **self._check_accounting(),
                         "workers": self._check_workers(),
                         "board": self._check_board(),
+                        **self._check_nodes(),
                     }
                     self._checked_at = time.monotonic()
             finally:
@@ -119,6 +123,16 @@ class ReadyResource:
         if not self._cache.looked_at:
             return {"ok": False, "detail": "the queue has not been seen yet"}
         return {"ok": self._cache.is_current, "detail": f"{time.time() - self._cache.looked_at:.1f} s old"}
+
+    def _check_nodes(self) -> Checks:
+        """No entry where bad nodes are not left out."""
+        if not self._bad_nodes.is_on:
+            return {}
+        until = self._bad_nodes.until().items()
+        names = ", ".join(f"{name} until {datetime.fromtimestamp(at, UTC):%H:%M}Z" for name, at in until)
+        return {
+            "nodes": {"ok": not names, "detail": f"jobs fail on {names}: left out" if names else "none is left out"}
+        }
 
 
 def _without_details(checks: Checks) -> Checks:

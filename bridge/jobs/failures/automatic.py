@@ -44,8 +44,7 @@ class DueJobs:
                     self._jobs[change.after.id] = change.after
                 elif job := change.after or change.before:
                     self._jobs.pop(job.id, None)
-            if self._jobs:
-                self.has_any.set()
+            self._tell()
 
     def some(self) -> list[Job]:
         """Those that come first, which stay in here."""
@@ -58,8 +57,13 @@ class DueJobs:
             for job in jobs:
                 if self._jobs.get(job.id) is job:
                     del self._jobs[job.id]
-            if not self._jobs:
-                self.has_any.clear()
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._jobs:
+            self.has_any.set()
+        else:
+            self.has_any.clear()
 
 
 class AutomaticRetry:

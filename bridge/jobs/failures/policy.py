@@ -7,6 +7,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from bridge.config.kinds import KindSettings
+from bridge.jobs.failures.bad_nodes import BadNodes
 from bridge.jobs.failures.causes import cause_of, in_words
 from bridge.jobs.requests.metadata import JobMetadata
 from bridge.jobs.status.job_view import Job
@@ -24,8 +25,9 @@ V = TypeVar("V")
 class RetryPolicy:
     """Decides by the settings, and by what a job says of itself: so all bridges decide alike. For many threads."""
 
-    def __init__(self, kinds: Mapping[str, KindSettings]) -> None:
+    def __init__(self, kinds: Mapping[str, KindSettings], bad_nodes: BadNodes) -> None:
         self._kinds = kinds
+        self._bad_nodes = bad_nodes
         self._refused: dict[tuple[str, int | None], None] = {}  # runs, by id and time of submission
         self._asked: dict[tuple[str, int | None], float] = {}  # when another run was asked for, on the monotonic clock
 
@@ -57,6 +59,7 @@ class RetryPolicy:
             note=f"attempt {job.attempt + 1} of {job.metadata.attempts}: {in_words(cause, job.snapshot.nodes)}",
             memory_max_mib=kind.retry_memory_max_mib if cause in OUT_OF_MEMORY else None,
             time_max_minutes=kind.retry_time_max_minutes if cause == "time_limit" else None,
+            excluded_nodes=self._bad_nodes.left_out(job.kind, job.metadata.lane),
         )
 
     def note_asked(self, job: Requeue) -> None:

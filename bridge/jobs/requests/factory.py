@@ -1,7 +1,7 @@
 """What a request becomes: a job descriptor. Everything but the request itself is fixed when the service starts."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -42,6 +42,9 @@ class Place:
     instead: str | None = None
 
 
+LeftOut = Callable[[str, str | None], tuple[str, ...]]  # the nodes that a job of a kind in a lane does without
+
+
 @dataclass(frozen=True, slots=True)
 class JobFactory:
     """Makes the descriptors of jobs of every kind."""
@@ -52,9 +55,10 @@ class JobFactory:
     environment: Mapping[str, str] = field(repr=False)  # holds the MQTT password
     output_folder: str
     order_per_thing: bool
+    left_out: LeftOut
 
     @classmethod
-    def of(cls, settings: Settings, hashes: IdentityHashes) -> Self:
+    def of(cls, settings: Settings, hashes: IdentityHashes, left_out: LeftOut = lambda _kind, _lane: ()) -> Self:
         """Raises `jinja2.TemplateError`; see `render_job_script`."""
         return cls(
             {kind: _kind_part(kind, settings) for kind in KIND_NAMES},
@@ -63,6 +67,7 @@ class JobFactory:
             _common_environment(settings),
             str(settings.output_folder),
             settings.order_per_thing,
+            left_out,
         )
 
     def describe(
@@ -161,14 +166,15 @@ class JobFactory:
             "running_max": running_max,
         }
         if metadata.lane == "bulk":
-            changes |= self._bulk_changes(descriptor)
+            changes |= self._bulk_changes(metadata.kind, descriptor)
         return replace(descriptor, **changes)
 
-    def _bulk_changes(self, descriptor: JobDescriptor) -> dict[str, Any]:
+    def _bulk_changes(self, kind: str, descriptor: JobDescriptor) -> dict[str, Any]:
         return {
             "partition": self.batches.bulk_partition or descriptor.partition,
             "qos": self.batches.bulk_qos or descriptor.qos,
             "nice": self.batches.bulk_nice,
+            "excluded_nodes": self.left_out(kind, "bulk"),
         }
 
     def descriptor(self, kind: str, environment: Mapping[str, str], comment: str) -> JobDescriptor:
@@ -190,6 +196,7 @@ class JobFactory:
             memory_mib=part.settings.memory_mib,
             cpus=part.settings.cpus,
             nice=part.settings.nice,
+            excluded_nodes=self.left_out(kind, None),
         )
 
 

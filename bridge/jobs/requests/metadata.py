@@ -76,9 +76,7 @@ class JobMetadata(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         """What Slurm is told of the jobs that this one follows. `None`: it follows none."""
         if self.after is None:
             return None
-        if (
-            "," in self.after or self.until == 0
-        ):  # one of them may fail: the data of the others are checked all the same
+        if "," in self.after or self.until == 0:  # one may fail: the data of the others are checked all the same
             return f"afterany:{self.after.replace(',', ':')}"
         return f"afterok:{self.after}" if self.things is None else f"aftercorr:{self.after}"
 

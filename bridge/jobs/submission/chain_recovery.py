@@ -7,11 +7,13 @@ was to follow it, which waits again then.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from msgspec.structs import replace
 
 from bridge.core.deadline import Deadline
+from bridge.core.errors import SlurmRefusedError, TooManyRequestsError
 from bridge.jobs.status.job_changes import JobChange
 from bridge.jobs.status.job_view import Job
 from bridge.jobs.submission.arrays import by_array, cancellation_of
@@ -97,18 +99,23 @@ class ChainRecovery:
         return bool(self._chains)
 
     def settle(self, deadline: Deadline) -> None:
-        """See to them, after a look at the queue. Raises what the gateway does."""
+        """See to them, after a look at the queue. Raises what the gateway does where Slurm does not answer."""
         for jobs in by_array(self._chains.held(), lambda job: job.id):
-            self._settle_held(jobs, deadline)
+            with _telling_of_refusals(jobs[0]):
+                self._settle_held(jobs, deadline)
         for job in self._chains.restarted():
-            follower = self._known_jobs.follow_up_of(job)
-            if follower and (follower.was_in_vain or follower.is_shared):
-                # Of several that it followed, this one's data is what has not been checked.
-                request = replace(follower.requeue(), dependency=f"afterok:{job.id}")
-                (outcome,) = self._gateway.requeue([request], deadline)
-                if outcome.is_taken:
-                    log.info("a job waits for one that runs again", extra={"job_id": follower.id, "first": job.id})
+            with _telling_of_refusals(job):
+                self._settle_restarted(job, deadline)
             self._chains.close(job)
+
+    def _settle_restarted(self, first: Job, deadline: Deadline) -> None:
+        follower = self._known_jobs.follow_up_of(first)
+        if follower and (follower.was_in_vain or follower.is_shared):
+            # Of several that it followed, this one's data is what has not been checked.
+            request = replace(follower.requeue(), dependency=f"afterok:{first.id}")
+            (outcome,) = self._gateway.requeue([request], deadline)
+            if outcome.is_taken:
+                log.info("a job waits for one that runs again", extra={"job_id": follower.id, "first": first.id})
 
     def _settle_held(self, jobs: list[Job], deadline: Deadline) -> None:
         job_id = whole_id(jobs[0].id)
@@ -118,3 +125,11 @@ class ChainRecovery:
         elif self._chains.are_abandoned(jobs):
             self._gateway.cancel(cancellation_of(jobs, only_waiting=True), deadline)
             log.warning("cancelled a job that an interrupted request had left", extra={"job_id": job_id})
+
+
+@contextmanager
+def _telling_of_refusals(first: Job) -> Iterator[None]:
+    try:
+        yield
+    except (SlurmRefusedError, TooManyRequestsError) as error:
+        log.warning("a chain of jobs is left as it is", extra={"job_id": first.id, "detail": str(error)})

@@ -26,6 +26,7 @@ from bridge.core.key_locks import KeyLocks
 from bridge.jobs.requests.idempotency import IdentityHashes
 from bridge.jobs.requests.metadata import JobMetadata
 from bridge.jobs.status.controller_trust import ControllerTrust
+from bridge.jobs.status.job_view import Job
 from bridge.jobs.status.ledger import AcceptedJob, SubmissionLedger
 from bridge.jobs.status.past_jobs import FIND_SECONDS
 from bridge.jobs.status.queue_cache import QueueCache
@@ -183,7 +184,10 @@ class JobRecovery:
             for together in by_array(still_lost, lambda job: job.job_id):
                 alike: dict[tuple[JobMetadata, str | None] | None, list[AcceptedJob]] = {}
                 for job in together:
-                    alike.setdefault(self._tie(job), []).append(job)
+                    if self._is_first_to_come_back(job):
+                        self._ledger.postpone(job)
+                    else:
+                        alike.setdefault(self._tie(job), []).append(job)
                 for tie, jobs in alike.items():
                     self._submit_again(jobs, tie, Deadline.after(RPC_SECONDS))
 
@@ -203,22 +207,41 @@ class JobRecovery:
         """Metadata of a lost job, and its dependency, which may have got another id. `None`: it is not to run."""
         if job.first is None:
             return job.metadata, job.descriptor.dependency
-        index = index_of(job.job_id)
-        known = self._ledger.of_request((job.first.key_of(index), job.first.digest))
-        own_id = job.metadata.after_ids(index)[-1]
-        first, first_id = (known.metadata, known.job_id) if known else (job.first, own_id)
-        view = self._cache.find(first_id)
-        has_failed = view is None or view.is_lost or (view.is_finished and view.state != "COMPLETED")
+        first = self._first_of(job.first, index_of(job.job_id))
         is_shared = (job.metadata.dependency or "").startswith("afterany")
-        if (has_failed and not is_shared) or (view and first != job.first and self._known_jobs.follow_up_of(view.job)):
+        has_failed = first is None or (first.is_finished and first.state != "COMPLETED")
+        if has_failed and not is_shared:
             return None
-        others = (job.metadata.after or "").split(",")[:-1]
-        after = ",".join([*(self._new_ids.get(other, other) for other in others), whole_id(first_id)])
-        metadata = replace(job.metadata, after=after)
-        if first != job.first:
-            metadata = replace(metadata, key=self._hashes.follow_up_key(first))
-        has_succeeded = not is_shared and view is not None and view.is_finished
+        if first is None or first.metadata == job.first:
+            metadata = job.metadata
+        elif self._known_jobs.follow_up_of(first):
+            return None
+        else:
+            metadata = replace(job.metadata, key=self._hashes.follow_up_key(first.metadata))
+        *others, own_id = (job.metadata.after or "").split(",")
+        others = [self._new_ids.get(other, other) for other in others]
+        after = ",".join([*others, whole_id(first.id) if first else own_id])
+        has_succeeded = not is_shared and first is not None and first.is_finished
+        metadata = replace(metadata, after=after)
         return metadata, None if has_succeeded else metadata.dependency
+
+    def _is_first_to_come_back(self, job: AcceptedJob) -> bool:
+        """Whether the job that it follows is lost, and has not been submitted again yet."""
+        if job.first is None:
+            return False
+        index = index_of(job.job_id)
+        is_awaited = self._ledger.of_request((job.first.key_of(index), job.first.digest)) is not None
+        return is_awaited and self._first_of(job.first, index) is None
+
+    def _first_of(self, first: JobMetadata, index: int | None) -> Job | None:
+        """The job of a request, of which this was the latest attempt known here: another bridge may have made one."""
+        key = first.key_of(index)
+        accepted = self._ledger.of_request((key, first.digest))
+        view = self._cache.find(accepted.job_id) if accepted else None
+        if accepted and view and not view.is_lost and view.job.metadata == accepted.metadata:
+            return view.job
+        jobs = [job for job in self._cache.with_key(key) if job.metadata.digest == first.digest]
+        return next((job for job in jobs if job.state != "CANCELLED"), None)
 
     def _submit_again(
         self, jobs: list[AcceptedJob], tie: tuple[JobMetadata, str | None] | None, deadline: Deadline
@@ -227,7 +250,7 @@ class JobRecovery:
         job = jobs[0]
         identity = {"lost_job_id": job.job_id, "key": job.metadata.key}
         if tie is None:
-            log.warning("a lost job has none to follow any more, and is given up", extra=identity)
+            log.warning("a lost job has none to follow, or another follows it: it is given up", extra=identity)
             for job in jobs:
                 self._ledger.withdraw(job.request)
             return

@@ -59,7 +59,7 @@ class JobSender:
             return None
         try:
             other = self._other_that_stays(job_id, metadata, deadline, indices)
-            if other is None and not metadata.qaqc and metadata.until is None:
+            if other is None and not (metadata.qaqc or metadata.until):
                 self._gateway.release(job_id, deadline)
         except BridgeError as error:
             log.info("a job begins later than it could", extra={"job_id": job_id, "detail": str(error)})

@@ -108,6 +108,8 @@ def _change_waiting(pyslurm: "ModuleType", job: Any, request: Requeue) -> Requeu
         more["memory_per_node"] = max(job.memory_per_node, min(2 * job.memory_per_node, request.memory_max_mib))
     if request.time_max_minutes is not None and job.time_limit:
         more["time_limit"] = max(job.time_limit, min(2 * job.time_limit, request.time_max_minutes))
+    if request.excluded_nodes:
+        more["excluded_nodes"] = list(request.excluded_nodes)
     try:
         if more:
             _change(pyslurm, job.id, **more)

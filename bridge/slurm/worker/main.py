@@ -11,6 +11,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from bridge.core.process import forbid_core_dumps, keep_what_there_is
 from bridge.slurm.errors import PYSLURM_REFUSED
 from bridge.slurm.job_ids import indices_text
@@ -49,6 +51,7 @@ from bridge.slurm.worker.token_check import TokenVerifier
 if TYPE_CHECKING:
     from types import ModuleType
 
+ESLURM_INVALID_NODE_NAME = 2018
 ESLURM_INVALID_EXTRA = 2171
 IDLE_SECONDS = 3600.0  # any time will do
 
@@ -149,6 +152,8 @@ def submit(pyslurm: "ModuleType", words: LibraryWords, job: JobDescriptor) -> Re
     reply = _submit(pyslurm, words, job, extra=job.comment)  # there admins and plugins leave it alone
     if isinstance(reply, Failure) and reply.code == ESLURM_INVALID_EXTRA:  # it is for constraints on this cluster
         return _submit(pyslurm, words, job, extra=None)
+    if isinstance(reply, Failure) and reply.code == ESLURM_INVALID_NODE_NAME and job.excluded_nodes:
+        return submit(pyslurm, words, replace(job, excluded_nodes=()))  # one of them has left the cluster
     return reply
 
 
@@ -183,6 +188,7 @@ def _description(pyslurm: "ModuleType", job: JobDescriptor, extra: str | None) -
         cpus_per_task=job.cpus,
         nice=job.nice,
         begin_time=job.begin_time,
+        excluded_nodes=list(job.excluded_nodes) or None,
         array=_array(job),
         dependencies=joined(job.dependency, is_singleton=job.is_singleton),
         kill_on_invalid_dependency=job.dependency is not None,

@@ -79,6 +79,7 @@ def snapshot_of(job: Any) -> JobSnapshot:
         restarts=job.requeue_count or 0,
         suspended_seconds=_suspended_seconds(job),
         note=note_in(comment_of(job)) if job.requeue_count else None,
+        time_limit_minutes=job.time_limit if isinstance(job.time_limit, int) else None,
     )
 
 

@@ -1,6 +1,7 @@
 """The command line, started as people start it."""
 
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -89,3 +90,8 @@ def test_the_old_name_of_the_command_does_the_same_and_tells_the_new_one(
     assert status == 2
     assert lines[0].startswith("tsm-bridge: ")
     assert outcomes["slurm-bridge"] == (2, ["slurm-bridge is now called tsm-bridge", *lines])
+
+
+def test_it_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert re.fullmatch(r"tsm-bridge \d+\.\d+\.\d+\n", capsys.readouterr().out)

@@ -347,6 +347,17 @@ def test_a_parse_that_runs_again_has_its_data_checked_though_the_job_is_shared(g
         wait_until(lambda: gateway.dependencies == {"1": None, "2": "afterok:1"}, "its own one waits for it")
 
 
+def test_a_shared_job_that_is_lost_follows_what_came_back(gateway: InterruptedGateway) -> None:
+    with running_bridge(gateway, qaqc_coalesce_seconds=60) as client:
+        post(client)
+        post(client)
+        gateway.crash()
+        wait_until(lambda: len(states(gateway)) == 3, "they are there again", 20)
+        new = [gateway.descriptors[job_id] for job_id in states(gateway)]
+    assert [job.name for job in new] == ["parse", "parse", "qaqc"]
+    assert new[2].dependency == f"afterany:{':'.join(list(states(gateway))[:2])}"
+
+
 def sharing_batch() -> dict[str, Any]:
     """Five items of two things, one of which nothing is to follow."""
     other = {**BODY, "thing_uuid": "00000000-0000-4000-8000-000000000001"}

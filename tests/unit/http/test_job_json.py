@@ -39,6 +39,8 @@ def test_a_running_job() -> None:
         "submit_time": "2026-01-02T03:04:00Z",
         "start_time": "2026-01-02T03:04:02Z",
         "end_time": None,
+        "expected_start_time": None,
+        "time_limit_seconds": None,
         "queue_seconds": 2,
         "run_seconds": None,
         "nodes": "n1",
@@ -63,6 +65,12 @@ def test_a_running_job() -> None:
 def test_a_waiting_job_has_no_start_even_where_slurm_expects_one() -> None:
     job = document(state="PENDING", state_reason="Priority", nodes=None)
     assert (job["start_time"], job["queue_seconds"], job["state_reason"]) == (None, None, "Priority")
+
+
+def test_a_waiting_job_has_the_start_that_slurm_expects_and_a_time_limit() -> None:
+    waiting = document(state="PENDING", nodes=None, time_limit_minutes=5)
+    assert (waiting["expected_start_time"], waiting["time_limit_seconds"]) == ("2026-01-02T03:04:02Z", 300)
+    assert document(state="PENDING", nodes=None, start_time=None)["expected_start_time"] is None
 
 
 def test_a_job_cancelled_while_it_waited_has_not_run() -> None:

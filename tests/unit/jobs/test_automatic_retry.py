@@ -9,10 +9,13 @@ import pytest
 
 from bridge.config.kinds import KindSettings
 from bridge.core.deadline import Deadline
+from bridge.jobs.failures.automatic import DueJobs
+from bridge.jobs.status.job_changes import JobChange
+from bridge.jobs.status.job_view import Job
 from bridge.slurm.messages import Cancel, Requeue, RequeueOutcome
 from tests.support.application import CheckedClient, running_application
 from tests.support.memory_gateway import MemoryGateway
-from tests.support.samples import PARSE_BODY, QAQC_BODY, settings
+from tests.support.samples import PARSE_BODY, QAQC_BODY, bridge_metadata, running_job, settings
 from tests.support.waiting import wait_until
 
 
@@ -155,6 +158,15 @@ def test_a_bridge_that_is_started_goes_on(gateway: AnsweringGateway) -> None:
     with running(gateway, kind()) as (client,):
         wait_until(lambda: restarts(gateway, job_id) == 2, "it runs again")
         wait_until(lambda: job(client, job_id)["attempt"] == 3, "the bridge sees it")
+
+
+def test_where_another_bridge_was_faster_nothing_is_due() -> None:
+    due = DueJobs()
+    ended = Job(running_job(state="FAILED", exit_code=75), bridge_metadata(), runs_again=True)
+    due.observe([JobChange(None, ended)])
+    assert (due.some(), due.has_any.is_set()) == ([ended], True)
+    due.observe([JobChange(ended, Job(running_job(state="PENDING", restarts=1), bridge_metadata()))])
+    assert (due.some(), due.has_any.is_set()) == ([], False)
 
 
 def test_two_bridges_run_it_again_once(gateway: AnsweringGateway) -> None:
