@@ -135,8 +135,7 @@ class JobHistory:
         snapshot = job.snapshot
         if snapshot.nodes is None:  # it has not begun
             return
-        had_begun = change.before is not None and change.before.snapshot.nodes is not None
-        if not had_begun and (snapshot.start_time or 0) >= int(self.began_at):
+        if change.is_start_since(self.began_at):
             minute.waits.note(snapshot.submit_time, snapshot.start_time)
         if change.is_end:
             minute.runs.note(snapshot.start_time, snapshot.end_time)

@@ -1,5 +1,6 @@
 """How jobs ended, and how long they waited and ran: counted once each, from what the looks at the queue show."""
 
+import time
 from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -17,6 +18,7 @@ class JobCounters:
     """An observer of the queue cache."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._began_at = time.time()
         self._finished = Counter(
             "jobs_finished",
             "Jobs that ended, by how: Slurm's word in small letters, or unseen.",
@@ -40,12 +42,11 @@ class JobCounters:
 
     def _observe(self, change: JobChange, job: Job) -> None:
         snapshot = job.snapshot
-        has_run = snapshot.nodes is not None
-        if change.is_start or (change.before is None and change.is_end and has_run):
+        if change.is_start_since(self._began_at):
             _observe(self._wait, job.kind, snapshot.submit_time, snapshot.start_time)
         if change.is_end:
             self._finished.labels(job.kind, job.state.lower()).inc()
-            if has_run:
+            if snapshot.nodes is not None:
                 _observe(self._run, job.kind, snapshot.start_time, snapshot.end_time)
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -160,13 +161,16 @@ def test_a_bridge_that_is_killed_leaves_both_jobs_or_neither(
             if answer.status in (200, 202):
                 answers[key] = answer
 
+    def has_as_many(wanted: int) -> bool:
+        return len(answers) >= wanted
+
     for _ in range(KILLS):
         bridge = start_bridge(folder, environment)
         wanted = len(answers) + FILES // (KILLS + 1)
         with ThreadPoolExecutor(4) as clients:
             for key in bodies.keys() - answers.keys():
                 clients.submit(post, bridge, key)
-            wait_until(lambda wanted=wanted: len(answers) >= wanted, "some are accepted")
+            wait_until(partial(has_as_many, wanted), "some are accepted")
             bridge.process.kill()
             clients.shutdown(cancel_futures=True)
         bridge.process.wait()

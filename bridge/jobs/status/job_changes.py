@@ -23,15 +23,16 @@ class JobChange:
         """Whether it has left the queue, and how it ended was not seen."""
         return self.after is None and self.before is not None and not self.before.has_ended
 
-    @property
-    def is_start(self) -> bool:
-        """Whether it was seen to wait and has a node now."""
-        return (
-            self.before is not None
-            and self.after is not None
-            and self.before.snapshot.nodes is None
-            and self.after.snapshot.nodes is not None
-        )
+    def is_start_since(self, at: float) -> bool:
+        """Whether it has begun: it was seen to wait, or is seen first, and has begun since `at` or ended.
+
+        `at` is in seconds since the epoch.
+        """
+        if self.after is None or self.after.snapshot.nodes is None:
+            return False
+        if self.before is not None:
+            return self.before.snapshot.nodes is None
+        return self.is_end or (self.after.snapshot.start_time or 0) >= int(at)
 
 
 ChangeObserver = Callable[[Sequence[JobChange]], None]

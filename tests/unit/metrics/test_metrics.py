@@ -9,6 +9,7 @@ from typing import Any
 import falcon.testing
 import pytest
 from msgspec.structs import replace
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.cli import main as cli
@@ -19,6 +20,7 @@ from bridge.jobs.requests.kinds import KIND_NAMES
 from bridge.jobs.status.explanations import STATES
 from bridge.jobs.status.job_changes import JobChange
 from bridge.jobs.status.job_view import Job, own_jobs
+from bridge.metrics.job_counters import JobCounters
 from bridge.services import Services
 from bridge.slurm.gateway import Gateway
 from bridge.slurm.messages import Cancel, Requeue
@@ -90,6 +92,21 @@ def test_how_long_jobs_waited_and_ran(client: Client, gateway: MemoryGateway) ->
     assert (seen["job_wait_seconds_count", "qaqc"], seen["job_wait_seconds_sum", "qaqc"]) == (2, 40)
     assert (seen["job_run_seconds_count", "qaqc"], seen["job_run_seconds_sum", "qaqc"]) == (2, 14)
     assert [seen["job_run_seconds_bucket", "qaqc", bound] for bound in ("5.0", "15.0")] == [0, 2]
+
+
+@pytest.mark.parametrize(("started_seconds_ago", "waits"), [(-1, 1), (60, 0)], ids=["begins", "began-before"])
+def test_a_job_that_no_look_has_shown_waiting(gateway: MemoryGateway, started_seconds_ago: int, waits: int) -> None:
+    registry = CollectorRegistry()
+    counters = JobCounters(registry)
+    gateway.submit(descriptor(OUTPUT_FOLDER), SOON)
+    now = int(time.time())
+    gateway.put(
+        "1", {"state": "RUNNING", "submit_time": now - 90, "start_time": now - started_seconds_ago, "nodes": "n1"}
+    )
+    snapshot = gateway.find("1", SOON)
+    assert snapshot is not None
+    counters.observe([JobChange(None, job) for job in own_jobs([snapshot])])
+    assert (registry.get_sample_value("tsm_bridge_job_wait_seconds_count", {"kind": "parse"}) or 0) == waits
 
 
 def test_a_job_that_never_ran_has_no_run_time(client: Client, gateway: MemoryGateway) -> None:
