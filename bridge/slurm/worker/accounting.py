@@ -73,4 +73,7 @@ def _snapshot(job_id: str, record: Any) -> JobSnapshot:
         restarts=record.requeue_count,
         suspended_seconds=record.suspended_time or 0,
         cancelled_by=record.cancelled_by if record.state == "CANCELLED" else None,
+        # 0 stands for what was not measured: no gathering of it is set up, or the job was over before it was looked at.
+        cpu_seconds=script.stats.total_cpu_time or None,
+        max_memory_bytes=script.stats.max_resident_memory or None,
     )
