@@ -117,10 +117,9 @@ def test_what_a_job_used_is_told_as_sacct_tells_it(slurm: PrivateSlurm, gateway:
     fields = ["--noheader", "--parsable2", "--noconvert", "--format=CPUTimeRAW,TotalCPU,MaxRSS"]
     _, total_cpu, max_rss = slurm.run("sacct", f"--jobs={used.job_id}.batch", *fields).strip().split("|")
     minutes, seconds = total_cpu.split(":")
-    assert used.cpu_seconds == 60 * int(minutes) + int(float(seconds))
-    assert used.cpu_seconds >= 3
-    assert used.max_memory_bytes == int(max_rss)
-    assert used.max_memory_bytes > 50 << 20
+    assert used.cpu_seconds is not None
+    assert 0 <= 60 * int(minutes) + float(seconds) - used.cpu_seconds < 2  # of system and user whole seconds each
+    assert used.max_memory_bytes == int(max_rss) > 50 << 20
     assert (idle.cpu_seconds, idle.max_memory_bytes) != (0, 0)
 
 
