@@ -166,8 +166,8 @@ class Services:
                 settings.batch, factory, hashes, attempts, chains, cache, known_jobs, key_locks, pending_limit
             ),
             lookup=lookup,
-            canceller=JobCanceller(gateway, lookup, ledger),
-            retrier=JobRetrier(gateway, lookup, policy.note_asked),
+            canceller=JobCanceller(gateway, lookup, ledger, policy.note_cancelled),
+            retrier=JobRetrier(gateway, lookup, policy.requeue_by_hand, policy.note_asked),
             failures=failures,
             rerunner=FailureRerunner(gateway, cache, failures, policy),
             automatic_retry=automatic_retry,

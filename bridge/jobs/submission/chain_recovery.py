@@ -110,7 +110,7 @@ class ChainRecovery:
 
     def _settle_restarted(self, first: Job, deadline: Deadline) -> None:
         follower = self._known_jobs.follow_up_of(first)
-        if follower and (follower.was_in_vain or follower.is_shared):
+        if follower and (follower.was_in_vain or follower.is_shared or follower.is_left_held):
             # Of several that it followed, this one's data is what has not been checked.
             request = replace(follower.requeue(), dependency=f"afterok:{first.id}")
             (outcome,) = self._gateway.requeue([request], deadline)
