@@ -23,13 +23,17 @@ from bridge.slurm.job_ids import whole_id
 
 log = logging.getLogger(__name__)
 
-ABANDONED_SECONDS = 60.0  # no request takes so long, nor does one that completes a job of `FRESH_SECONDS`
+MARGIN_SECONDS = 15.0  # beyond a request's time
 
 
 class OpenChains:
     """The first jobs of chains that may need something done, as looks show them. An observer of the queue cache."""
 
-    def __init__(self) -> None:
+    def __init__(self, request_seconds: float) -> None:
+        """`request_seconds` is the time that a request may take, at each of the bridges."""
+        # A held job may be completed for so long. It is cancelled when no request that has begun to is at work.
+        self.fresh_seconds = request_seconds + MARGIN_SECONDS
+        self._abandoned_seconds = 2 * self.fresh_seconds
         self._held: dict[str, tuple[Job, float]] = {}  # and since when, on the monotonic clock
         self._restarted: dict[str, Job] = {}  # they had ended, and wait or run again
         self._replaceable: dict[str, Job] = {}  # followers that wait for more jobs to follow
@@ -69,7 +73,7 @@ class OpenChains:
         """Whether they have been held for so long that no request is about to complete them."""
         now_seconds = time.monotonic()
         since_seconds = min(self._held.get(job.id, (job, now_seconds))[1] for job in jobs)
-        return now_seconds - since_seconds > ABANDONED_SECONDS
+        return now_seconds - since_seconds > self._abandoned_seconds
 
     def replaceable(self, now: float) -> list[Job]:
         """The followers that wait for more jobs to follow at `now`, in seconds since the epoch, oldest first."""

@@ -1,7 +1,7 @@
 """A parse followed by quality control, as a client meets it, on the in-memory gateway."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,10 +9,10 @@ import falcon.testing
 import pytest
 
 from bridge.core.deadline import Deadline
-from bridge.core.errors import BridgeError
+from bridge.core.errors import BridgeError, TooManyRequestsError
 from bridge.http.app import create_app
 from bridge.jobs.requests.metadata import HELD_SECONDS
-from bridge.jobs.submission import chain_recovery, chains
+from bridge.jobs.submission import chain_recovery
 from bridge.services import Services
 from bridge.slurm.errors import outcome_unknown, submission_error
 from bridge.slurm.messages import Cancel, JobDescriptor
@@ -33,10 +33,12 @@ class InterruptedGateway(MemoryGateway):
 
     refusal: BridgeError | None = None
     is_lame = False
+    before_refusal: Callable[[], None] = staticmethod(lambda: None)
 
     def submit(self, descriptor: JobDescriptor, deadline: Deadline) -> str:
         """See `Gateway`."""
         if self.refusal and descriptor.name == "qaqc":
+            self.before_refusal()
             raise self.refusal
         return super().submit(descriptor, deadline)
 
@@ -81,6 +83,11 @@ def states(gateway: MemoryGateway) -> dict[str, str]:
     return {job_id: job.state for job_id, job in jobs if job}
 
 
+def job_ids(answer: falcon.testing.Result) -> list[tuple[str, Any]]:
+    """Of the jobs of an answer, and of what follows them."""
+    return [(job["job_id"], job.get("qaqc")) for job in answer.json.get("jobs", [answer.json])]
+
+
 @contextmanager
 def other_application(gateway: MemoryGateway) -> Iterator[Client]:
     """Another bridge, after the one that ran before."""
@@ -89,12 +96,12 @@ def other_application(gateway: MemoryGateway) -> Iterator[Client]:
         yield client
 
 
-def interrupt(client: Client, gateway: InterruptedGateway, key: str) -> None:
+def interrupt(client: Client, gateway: InterruptedGateway, key: str, body: Any = BODY) -> None:
     """Leave a parse behind that nothing follows, as a bridge does that is killed in between."""
     gateway.refusal, gateway.is_lame = UNREACHABLE, True
-    assert post(client, key=key).status_code == 503
+    assert post(client, body, key=key).status_code == 503
     gateway.refusal, gateway.is_lame = None, False
-    assert states(gateway) == {"1": "PENDING"}
+    assert "CANCELLED" not in states(gateway).values()
 
 
 def test_the_answer_names_both_jobs_and_the_second_waits_for_the_first(
@@ -190,21 +197,60 @@ def test_another_bridge_completes_what_was_interrupted(gateway: InterruptedGatew
 
 
 def test_what_was_interrupted_long_ago_is_taken_back_and_done_anew(
-    client: Client, gateway: InterruptedGateway, monkeypatch: pytest.MonkeyPatch
+    gateway: InterruptedGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    interrupt(client, gateway, "key")
-    monkeypatch.setattr(chains, "FRESH_SECONDS", -1.0)
-    assert post(client, key="key").status_code == 503
-    answer = post(client, key="key")
+    with other_application(gateway) as client:
+        interrupt(client, gateway, "key")
+        gateway.put("1", {"submit_time": int(time.time()) - 100})
+        assert post(client, key="key").status_code == 503
+        assert states(gateway) == {"1": "PENDING"}  # another request may be at work that has begun to complete it
+    monkeypatch.setattr(chain_recovery, "MARGIN_SECONDS", 0.0)
+    with running_bridge(gateway, request_timeout_seconds=2.0) as client:
+        wait_until(lambda: states(gateway)["1"] == "CANCELLED", "it is taken back", 20)
+        answer = post(client, key="key")
     assert (answer.json["job_id"], answer.json["qaqc"]["job_id"]) == ("2", "3")
     assert states(gateway) == {"1": "CANCELLED", "2": "PENDING", "3": "PENDING"}
+
+
+def test_what_was_interrupted_is_completed_for_as_long_as_its_request_may_take(gateway: InterruptedGateway) -> None:
+    with other_application(gateway) as client:
+        interrupt(client, gateway, "key")
+    gateway.put("1", {"submit_time": int(time.time()) - 100})
+    with running_bridge(gateway, request_timeout_seconds=100.0) as client:
+        answer = post(client, key="key")
+    assert (answer.json["job_id"], answer.json["qaqc"]["job_id"]) == ("1", "2")
+
+
+@pytest.mark.parametrize("body", [BODY, BATCH], ids=["job", "batch"])
+@pytest.mark.parametrize("is_own", [False, True], ids=["adopted", "own"])
+def test_where_the_second_is_refused_that_another_bridge_has_submitted_both_stay(
+    client: Client, gateway: InterruptedGateway, body: dict[str, Any], is_own: bool
+) -> None:
+    if not is_own:
+        interrupt(client, gateway, "key", body)
+    with other_application(gateway.of_another_bridge()) as other:
+        answers: list[falcon.testing.Result] = []
+        gateway.before_refusal = lambda: answers.append(post(other, body, key="key"))
+        gateway.refusal = TooManyRequestsError("Too many jobs.")
+        mine = post(client, body, key="key")
+    assert answers[0].status_code == 200
+    assert mine.status_code in (200, 202)
+    assert job_ids(mine) == job_ids(answers[0])
+    assert "CANCELLED" not in states(gateway).values()
+
+
+def test_a_refusal_takes_back_no_job_of_another_bridge(client: Client, gateway: InterruptedGateway) -> None:
+    interrupt(client, gateway, "key")
+    gateway.refusal = submission_error(*INVALID_PARTITION)
+    assert post(client, key="key").status_code == 502
+    assert states(gateway) == {"1": "PENDING"}
 
 
 def test_a_bridge_cancels_what_none_will_follow(gateway: InterruptedGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     with other_application(gateway) as client:
         interrupt(client, gateway, "key")
-    monkeypatch.setattr(chain_recovery, "ABANDONED_SECONDS", 0.0)
-    with running_bridge(gateway):
+    monkeypatch.setattr(chain_recovery, "MARGIN_SECONDS", 0.0)
+    with running_bridge(gateway, request_timeout_seconds=0.1):
         wait_until(lambda: states(gateway)["1"] == "CANCELLED", "it is cancelled", 20)
     assert gateway.released == set()
 
