@@ -79,6 +79,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     attempts_max: int | None = None  # how many it may have, after faults that may pass
     expected_start_time: datetime | None = None  # an estimate of Slurm's, of a job that waits
     time_limit_seconds: int | None = None
+    cpu_seconds: int | None = None  # of its processes, as the next; `None`: accounting has not told
+    max_memory_bytes: int | None = None  # resident, at most
     caller: str | None = None  # who has submitted it; `None`: callers need no token, or an older bridge
     after_job_ids: tuple[str, ...] = ()  # the job that has to succeed before this one runs; of several, all have to end
     replaced_by_job_id: str | None = None  # the job that runs instead of this one, which was cancelled for it

@@ -72,6 +72,8 @@ class JobSnapshot(_Part, frozen=True):
     cancelled_by: str | None = None  # name of the user; only accounting knows it
     note: str | None = None  # why it runs again, in the bridge's words: see `bridge.slurm.comments`
     time_limit_minutes: int | None = None  # `None`: there is none, or only accounting remembers the job
+    cpu_seconds: int | None = None  # of its processes, as `max_memory_bytes`: only accounting knows them
+    max_memory_bytes: int | None = None  # resident, at most, as often as Slurm looked
 
 
 class ControllerPing(_Part, frozen=True):

@@ -77,7 +77,7 @@ def test_the_first_question_brings_the_historian(gateway: SlurmGateway) -> None:
 
 
 def test_accounting_says_what_the_controller_says(slurm: PrivateSlurm, gateway: SlurmGateway) -> None:
-    """But for reasons, for who cancelled a job, and for the start of one that never started."""
+    """But for reasons, who cancelled a job, limits, what it used, and the start of one that never started."""
     over_time = submit(slurm, "--time=1", script="sleep 600")
     states = {
         submit(slurm): "COMPLETED",
@@ -104,7 +104,23 @@ def test_accounting_says_what_the_controller_says(slurm: PrivateSlurm, gateway: 
             state_reason=None,
             start_time=said.start_time if said.nodes else None,
             cancelled_by="root" if state == "CANCELLED" else None,
+            time_limit_minutes=None,
+            cpu_seconds=kept.cpu_seconds,
+            max_memory_bytes=kept.max_memory_bytes,
         )
+
+
+def test_what_a_job_used_is_told_as_sacct_tells_it(slurm: PrivateSlurm, gateway: SlurmGateway) -> None:
+    busy = "python3 -c 'x = bytearray(50 << 20)\nimport time\nwhile time.process_time() < 3: pass'"
+    idle = past(gateway, submit(slurm))
+    used = past(gateway, submit(slurm, "--mem=100", script=busy))
+    fields = ["--noheader", "--parsable2", "--noconvert", "--format=CPUTimeRAW,TotalCPU,MaxRSS"]
+    _, total_cpu, max_rss = slurm.run("sacct", f"--jobs={used.job_id}.batch", *fields).strip().split("|")
+    minutes, seconds = total_cpu.split(":")
+    assert used.cpu_seconds is not None
+    assert 0 <= 60 * int(minutes) + float(seconds) - used.cpu_seconds < 2  # of system and user whole seconds each
+    assert used.max_memory_bytes == int(max_rss) > 50 << 20
+    assert (idle.cpu_seconds, idle.max_memory_bytes) != (0, 0)
 
 
 def test_a_job_that_has_not_ended_is_not_past(slurm: PrivateSlurm, gateway: SlurmGateway) -> None:

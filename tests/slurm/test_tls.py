@@ -142,6 +142,10 @@ def test_a_body_that_is_too_large_is_told_in_our_words(client: http.client.HTTPS
     assert problem["request_id"] == headers["X-Request-ID"]
     client.close()
     assert ask(client, "POST", "/qaqc/run", json.dumps(QAQC_BODY).ljust(2**16).encode(), **JSON)[0] == 202
+    assert (
+        ask(client, "POST", "/qaqc/batch", json.dumps({"items": [QAQC_BODY]}).ljust(2**22).encode(), **JSON)[0] == 202
+    )
+    assert ask(client, "POST", "/qaqc/batch", bytes(2**22 + 1), **JSON)[0] == 413
 
 
 def test_the_access_log_holds_no_secret(client: http.client.HTTPSConnection, nginx: Nginx) -> None:

@@ -165,6 +165,8 @@ def _fields(known_job: Job, is_lost: bool) -> JobFields:
         "time_limit_seconds": None if job.time_limit_minutes is None else job.time_limit_minutes * 60,
         "queue_seconds": _seconds(job.submit_time, start_time),
         "run_seconds": _seconds(start_time, end_time, job.suspended_seconds),
+        "cpu_seconds": job.cpu_seconds,
+        "max_memory_bytes": job.max_memory_bytes,
         "nodes": job.nodes,
         "partition": job.partition,
         "restarts": job.restarts,

@@ -108,6 +108,12 @@ class JobFields(TypedDict):
     ]
     queue_seconds: Annotated[Seconds | None, _member("How long it waited", 0)]
     run_seconds: Annotated[Seconds | None, _member("How long it ran", 2)]
+    cpu_seconds: Annotated[
+        Seconds | None, _member("CPU time of its processes; `null` where accounting has not told of it", None)
+    ]
+    max_memory_bytes: Annotated[
+        int | None, _member("Resident memory of its processes at most, likewise", None, minimum=1)
+    ]
     nodes: Annotated[str | None, _member("Where it runs or ran", "n1")]
     partition: Annotated[str | None, _member("Its partition", "normal")]
     restarts: Annotated[int, _member("How often Slurm started it again", 0, minimum=0)]

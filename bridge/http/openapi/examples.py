@@ -95,6 +95,8 @@ JOB: JobDocument = {
     "time_limit_seconds": 14400,
     "queue_seconds": 0,
     "run_seconds": 2,
+    "cpu_seconds": None,
+    "max_memory_bytes": None,
     "nodes": "n1",
     "partition": "normal",
     "restarts": 0,

@@ -57,7 +57,8 @@ def _job_ids(record: Any) -> Iterator[str]:
 
 def _snapshot(job_id: str, record: Any) -> JobSnapshot:
     # A job that is cancelled or over its time ends for accounting before its script does. That has its own record.
-    script = record.steps.get("batch", record)
+    batch = record.steps.get("batch")
+    script = batch or record
     return JobSnapshot(
         job_id=job_id,
         comment=own_text(comment_of(record)),
@@ -73,4 +74,7 @@ def _snapshot(job_id: str, record: Any) -> JobSnapshot:
         restarts=record.requeue_count,
         suspended_seconds=record.suspended_time or 0,
         cancelled_by=record.cancelled_by if record.state == "CANCELLED" else None,
+        # 0 stands for what was not measured: no gathering of it is set up, or the job was over before it was looked at.
+        cpu_seconds=batch and (batch.stats.total_cpu_time or None),
+        max_memory_bytes=batch and (batch.stats.max_resident_memory or None),
     )

@@ -43,6 +43,8 @@ def test_a_running_job() -> None:
         "time_limit_seconds": None,
         "queue_seconds": 2,
         "run_seconds": None,
+        "cpu_seconds": None,
+        "max_memory_bytes": None,
         "nodes": "n1",
         "partition": "normal",
         "restarts": 1,

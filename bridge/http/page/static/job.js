@@ -66,6 +66,9 @@ const Step = ({ group, name, at, gap }) =>
   html`<li class=${group}><span class="what">${name}</span>${at && html` <span class="dim">${moment(at)}, <${Ago} at=${at} /></span>`}
     ${gap && html`<span class="gap">${gap}</span>`}</li>`;
 
+const links = (ids) =>
+  ids.length ? ids.map((id, place) => html`${place ? ", " : ""}<a href=${`#/jobs/${id}`}>job ${id}</a>`) : null;
+
 function Facts({ job }) {
   const facts = [
     ["Kind", job.kind],
@@ -74,7 +77,8 @@ function Facts({ job }) {
     ["Request", html`<span class="mono">${job.request_id}</span>`],
     ["Lane", job.array_job_id && job.lane],
     ["Array", job.array_job_id],
-    ["After", job.after_job_id && html`<a href=${`#/jobs/${job.after_job_id}`}>job ${job.after_job_id}</a>, once it has ended well`],
+    ["After", links(job.after_job_ids)],
+    ["Replaced by", links(job.replaced_by_job_id === null ? [] : [job.replaced_by_job_id])],
     ["Partition", job.partition],
     ["Node", job.nodes],
     ["Exit code", job.exit_code],
