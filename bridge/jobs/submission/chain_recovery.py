@@ -56,7 +56,7 @@ class OpenChains:
             if job.is_held:
                 self._held[job.id] = job, since_seconds or time.monotonic()
                 is_new = True
-            elif job.snapshot.restarts and not job.is_finished:
+            elif job.snapshot.restarts and (not job.is_finished or job.id in self._restarted):
                 self._restarted[job.id] = job
                 is_new = True
         if is_new:
@@ -109,12 +109,19 @@ class ChainRecovery:
                 self._settle_held(jobs, deadline)
         for job in self._chains.restarted():
             with _telling_of_refusals(job):
+                if self._must_wait(job):
+                    continue
                 self._settle_restarted(job, deadline)
             self._chains.close(job)
 
+    def _must_wait(self, first: Job) -> bool:
+        """Whether a shared follower is yet to end, which may have begun before."""
+        follower = self._known_jobs.follow_up_of(first)
+        return follower is not None and follower.is_shared and not follower.has_ended
+
     def _settle_restarted(self, first: Job, deadline: Deadline) -> None:
         follower = self._known_jobs.follow_up_of(first)
-        if follower and (follower.was_in_vain or follower.is_shared):
+        if follower and (follower.was_in_vain or follower.is_shared) and not _has_followed(follower, first):
             # Of several that it followed, this one's data is what has not been checked.
             request = replace(follower.requeue(), dependency=f"afterok:{first.id}")
             (outcome,) = self._gateway.requeue([request], deadline)
@@ -129,6 +136,12 @@ class ChainRecovery:
         elif self._chains.are_abandoned(jobs):
             self._gateway.cancel(cancellation_of(jobs, only_waiting=True), deadline)
             log.warning("cancelled a job that an interrupted request had left", extra={"job_id": job_id})
+
+
+def _has_followed(follower: Job, first: Job) -> bool:
+    """Whether it began after the end of the latest run of `first`."""
+    began, ended = follower.snapshot.start_time, first.snapshot.end_time
+    return first.is_finished and began is not None and ended is not None and began >= ended
 
 
 @contextmanager

@@ -172,7 +172,8 @@ class ChainSubmitter:
 
     def _replaceable(self, digest: str) -> list[Job]:
         """The jobs that wait for more of their thing, and would do the same; as far as a comment has room for all."""
-        jobs = [job for job in self._chains.replaceable(time.time()) if job.metadata.digest == digest]
+        alike = (job for job in self._chains.replaceable(time.time()) if job.metadata.digest == digest)
+        jobs = [job for job in alike if self._known_jobs.has_submitted(job)]
         return jobs if sum(len(job.follows) for job in jobs) < SHARED_MAX else []
 
     def _place_instead(self, replaced: Sequence[Job], first_id: str) -> Place:

@@ -1,5 +1,6 @@
 """A parse followed by quality control, as a client meets it, on the in-memory gateway."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from typing import Any
 
 import falcon.testing
 import pytest
+from msgspec.structs import replace
 
 from bridge.core.deadline import Deadline
 from bridge.core.errors import BridgeError, TooManyRequestsError
@@ -165,6 +167,18 @@ def test_a_repeated_key_gets_both_from_another_bridge(gateway: InterruptedGatewa
     with other_application(gateway) as client:
         again = post(client, key="key")
     assert (again.json["job_id"], again.json["qaqc"]) == (first.json["job_id"], first.json["qaqc"])
+
+
+def test_a_repeated_key_gets_both_that_slurm_has_forgotten(gateway: InterruptedGateway) -> None:
+    gateway.has_accounting = True
+    with other_application(gateway) as client:
+        first = post(client, key="key")
+    for job_id in ("1", "2"):
+        gateway.put(job_id, {"state": "COMPLETED", "nodes": "n1", "end_time": int(time.time())})
+        gateway.forget(job_id)
+    with running_bridge(gateway, keys_kept_hours=24) as client:
+        again = post(client, key="key")
+    assert (again.status_code, job_ids(again)) == (200, job_ids(first))
 
 
 def test_where_the_second_is_refused_there_is_neither(client: Client, gateway: InterruptedGateway) -> None:
@@ -362,6 +376,18 @@ def test_parses_of_a_thing_share_one_quality_control(sharing: Client, gateway: I
     assert post(sharing, {**BODY, "source": sources[0]}, key="0").json["qaqc"]["job_id"] == "2"
 
 
+@pytest.mark.parametrize("is_copied", [True, False], ids=["copied", "made"])
+def test_a_job_of_another_program_is_not_replaced(
+    sharing: Client, gateway: InterruptedGateway, is_copied: bool
+) -> None:
+    post(sharing)
+    of_bridge = gateway.descriptors["2"]
+    comment = {**json.loads(of_bridge.comment), **({} if is_copied else {"key": "f" * 32})}
+    gateway.submit(replace(of_bridge, comment=json.dumps(comment, separators=(",", ":"))), Deadline.after(1))
+    post(sharing)
+    assert {job_id for job_id, state in states(gateway).items() if state == "CANCELLED"} == {"2"}
+
+
 def test_quality_control_that_differs_or_no_longer_waits_is_not_shared(
     sharing: Client, gateway: InterruptedGateway
 ) -> None:
@@ -445,6 +471,27 @@ def test_an_element_that_runs_again_has_its_data_checked_though_the_job_is_share
         wait_until(lambda: client.simulate_get("/jobs/1_0").json["finished"], "it has ended")
         assert client.simulate_post("/jobs/1_0/retry").status_code == 202
         wait_until(lambda: gateway.dependencies.get("2_1") == "afterok:1_0", "the shared one waits for it")
+
+
+def test_a_shared_job_that_runs_while_an_element_comes_again_runs_once_more_after_it(
+    gateway: InterruptedGateway,
+) -> None:
+    with running_bridge(gateway, qaqc_coalesce_seconds=60) as client:
+        post(client, {"items": [BODY, {**BODY, "source": "https://storage.example/other"}]})
+        now = int(time.time())
+        gateway.put("1_0", {"state": "FAILED", "exit_code": 75, "nodes": "n1", "end_time": now})
+        gateway.put("2_1", {"state": "RUNNING", "nodes": "n1", "start_time": now})
+        wait_until(lambda: client.simulate_get("/jobs/1_0").json["finished"], "it has ended")
+        assert client.simulate_post("/jobs/1_0/retry").status_code == 202
+        time.sleep(1)  # the recovery sees the chain
+        gateway.put("2_1", {"state": "COMPLETED", "end_time": now + 1})
+        wait_until(lambda: gateway.dependencies.get("2_1") == "afterok:1_0", "the shared one waits for it", 20)
+        gateway.put("1_0", {"state": "COMPLETED", "nodes": "n1", "end_time": now + 5})
+        gateway.put("2_1", {"state": "RUNNING", "nodes": "n1", "start_time": now + 6})
+        wait_until(lambda: client.simulate_get("/jobs/2_1").json["state"] == "RUNNING", "a look shows both")
+        gateway.put("2_1", {"state": "COMPLETED", "end_time": now + 7})
+        time.sleep(3)
+        assert client.simulate_get("/jobs/2_1").json["state"] == "COMPLETED"
 
 
 def test_items_of_a_batch_are_followed_element_by_element(client: Client, gateway: InterruptedGateway) -> None:
