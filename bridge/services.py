@@ -115,7 +115,7 @@ class Services:
         policy = RetryPolicy({kind: settings.of_kind(kind) for kind in KIND_NAMES}, bad_nodes)
         due_jobs = DueJobs()
         gateway = WatchedGateway(MeasuredGateway(gateway, metrics.registry), trust)
-        open_chains = OpenChains()
+        open_chains = OpenChains(settings.request_timeout_seconds)
         cache = QueueCache(
             gateway,
             ledger,
