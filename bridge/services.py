@@ -115,7 +115,7 @@ class Services:
         policy = RetryPolicy({kind: settings.of_kind(kind) for kind in KIND_NAMES}, bad_nodes)
         due_jobs = DueJobs()
         gateway = WatchedGateway(MeasuredGateway(gateway, metrics.registry), trust)
-        open_chains = OpenChains()
+        open_chains = OpenChains(settings.request_timeout_seconds)
         cache = QueueCache(
             gateway,
             ledger,
@@ -166,8 +166,8 @@ class Services:
                 settings.batch, factory, hashes, attempts, chains, cache, known_jobs, key_locks, pending_limit
             ),
             lookup=lookup,
-            canceller=JobCanceller(gateway, lookup, ledger),
-            retrier=JobRetrier(gateway, lookup, policy.note_asked),
+            canceller=JobCanceller(gateway, lookup, ledger, policy.note_cancelled),
+            retrier=JobRetrier(gateway, lookup, policy.requeue_by_hand, policy.note_asked),
             failures=failures,
             rerunner=FailureRerunner(gateway, cache, failures, policy),
             automatic_retry=automatic_retry,

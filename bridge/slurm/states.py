@@ -15,3 +15,10 @@ FINISHED_STATES = frozenset(
         "TIMEOUT",
     }
 )
+
+REQUEUED_AND_HELD = "job requeued in held state"  # slurmctld's words, in place of a reason
+
+
+def is_held_by_requeue(state: str, state_reason: str | None) -> bool:
+    """Whether a job was put back into the queue, and is not let begin yet."""
+    return state == "PENDING" and state_reason == REQUEUED_AND_HELD

@@ -154,7 +154,13 @@ CASES = {
     ),
     "put-back-and-held": Case(
         "Sleep",
-        {**waiting("job requeued in held state", "is held: it was put back into the queue; release it"), "restarts": 1},
+        {
+            **waiting(
+                "job requeued in held state",
+                "is held: it was put back into the queue; run it again to let it begin, or release it",
+            ),
+            "restarts": 1,
+        },
         started="scontrol requeuehold {}",
     ),
     "held-by-an-administrator": Case(

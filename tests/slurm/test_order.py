@@ -5,6 +5,7 @@
 
 import os
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -136,8 +137,34 @@ def test_a_job_that_runs_again_overlaps_none_either(bridge: Bridge, slurm: Priva
     bridge.wait_until_finished(first["job_id"])
     bridge.wait_for(second["job_id"], lambda job: job["state"] == "RUNNING")
     assert bridge.post(f"{first['href']}/retry", b"").status == 202
+    assert begins_in(slurm, first["job_id"]) > 100  # as without a hold
     slurm.run("scontrol", "update", f"JobId={first['job_id']}", "StartTime=now")
     wait_until(lambda: len(log.read_text().splitlines()) == 3, "the first has run twice", 40)
     time.sleep(0.1)
     assert overlaps(log) == []
     assert [what for *_, what in runs_of_things(log)[thing(99)]] == ["parse"] * 3
+
+
+@pytest.mark.usefixtures("log")
+def test_a_job_that_a_crash_has_left_held_is_finished_with(bridge: Bridge, slurm: PrivateSlurm) -> None:
+    own = {**PARSE_BODY, "thing_uuid": thing(98)}
+    job, other = (bridge.post("/extractor/run", {**own, "parser": name}).body for name in ("fails", "slow"))
+    bridge.wait_until_finished(job["job_id"])
+    bridge.wait_for(other["job_id"], lambda job: job["state"] == "RUNNING")
+    slurm.run("scontrol", "suspend", other["job_id"])  # it does not end
+    slurm.run("scontrol", "requeuehold", job["job_id"])  # the first of the two requests of a worker
+    bridge.wait_for(job["job_id"], lambda job: "run it again to let it begin" in job["explanation"])
+    assert "Dependency=(null)" in slurm.run("scontrol", "show", "job", job["job_id"])
+    assert bridge.post(f"{job['href']}/retry", b"").status == 202
+    shown = slurm.run("scontrol", "show", "job", job["job_id"])
+    assert "Dependency=singleton" in shown
+    assert "Priority=0 " not in shown
+    assert begins_in(slurm, job["job_id"]) > 100
+    assert bridge.post(f"{job['href']}/retry", b"").status == 409
+
+
+def begins_in(slurm: PrivateSlurm, job_id: str) -> float:
+    """In how many seconds a job may begin, as Slurm has it."""
+    begin = re.search(r"StartTime=(\S+)", slurm.run("scontrol", "show", "job", job_id))
+    assert begin is not None
+    return time.mktime(time.strptime(begin[1], "%Y-%m-%dT%H:%M:%S")) - time.time()

@@ -23,7 +23,7 @@ from bridge.slurm.messages import (
     Requeue,
     RequeueOutcome,
 )
-from bridge.slurm.states import FINISHED_STATES
+from bridge.slurm.states import FINISHED_STATES, is_held_by_requeue
 
 PARTITION = "normal"
 INVALID_PARTITION = (2000, "Invalid partition name specified")
@@ -119,12 +119,16 @@ class MemoryGateway:
 
     def _requeue(self, request: Requeue, deadline: Deadline) -> bool:
         job = self.find(request.job_id, deadline)
-        if job is None or job.state not in FINISHED_STATES:
+        if job is None or not (job.state in FINISHED_STATES or is_held_by_requeue(job.state, job.state_reason)):
             return False
         if job.comment != request.comment or job.submit_time != request.submit_time:
             return False
         waits = {"state": "PENDING", "state_reason": "BeginTime", "end_time": None, "start_time": None, "nodes": None}
-        again = {"restarts": job.restarts + 1, "submit_time": self._later_than(job), "note": request.note}
+        again = {
+            "restarts": job.restarts + (job.state != "PENDING"),
+            "submit_time": self._later_than(job),
+            "note": request.note,
+        }
         self.put(request.job_id, {**waits, **again})
         self.begin_times[request.job_id] = request.begin_time
         self.excluded_nodes[request.job_id] = request.excluded_nodes

@@ -311,7 +311,7 @@ class SimulatedBridge:
         self.ledger, locks = SubmissionLedger(), KeyLocks()
         self.trust = trust = ControllerTrust()
         gateway = WatchedGateway(Port(cluster), trust)
-        open_chains = chain_recovery.OpenChains()
+        open_chains = chain_recovery.OpenChains(REQUEST_SECONDS)
         self.cache = QueueCache(gateway, self.ledger, trust, max_waiting=1, observers=[open_chains.observe])
         history = key_history.KeyHistory(gateway, KEPT_HOURS)
         history.read()

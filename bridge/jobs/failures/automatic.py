@@ -17,7 +17,7 @@ from bridge.jobs.failures.reruns import AT_ONCE
 from bridge.jobs.status.job_changes import JobChange
 from bridge.jobs.status.job_view import Job
 from bridge.jobs.status.queue_cache import QueueCache
-from bridge.jobs.submission.retry import refusal
+from bridge.jobs.submission.retry import not_changed, refusal
 from bridge.slurm.gateway import Gateway
 from bridge.slurm.messages import RequeueOutcome
 
@@ -120,8 +120,7 @@ class AutomaticRetry:
         self._tries[job] += 1
         if outcome.is_taken:
             self.runs += 1
-            detail = {"not_changed": outcome.message} if outcome.message else {}
-            log.info("a job runs again", extra={**about, **detail})
+            log.info("a job runs again", extra={**about, **not_changed(outcome)})
         elif outcome.code or self._tries[job] == TRIES_MAX:
             log.warning("a job cannot run again", extra={**about, "detail": str(refusal(outcome))})
             self._policy.note_refused(job)

@@ -5,6 +5,7 @@ to whichever bridge, finds those that are left, and in the end none.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from bridge.jobs.failures.failures import FailureFilter, Failures, by_end
 from bridge.jobs.failures.policy import SLURMS_PAUSE_SECONDS, RetryPolicy
 from bridge.jobs.status.job_view import JobView
 from bridge.jobs.status.queue_cache import QueueCache
-from bridge.jobs.submission.retry import FORGOTTEN, refusal
+from bridge.jobs.submission.retry import FORGOTTEN, not_changed, refusal
 from bridge.slurm.gateway import Gateway
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ class FailureRerunner:
         self._cache = cache
         self._failures = failures
         self._policy = policy
+        self._lock = threading.Lock()
+        self._next_begin: dict[FailureFilter, float] = {}  # of calls with `per_minute`, in seconds since the epoch
 
     def preview(self, wanted: FailureFilter, deadline: Deadline) -> Rerun:
         """What `run` would do, if Slurm agreed to all. Raises what `Failures.find` does."""
@@ -56,14 +59,13 @@ class FailureRerunner:
         """
         self._cache.take_look(deadline)
         views, rerun = self._runnable(wanted, deadline)
-        begin_times = _begin_times(len(views), per_minute)
         last_begun = deadline.earlier_by(SPARE_SECONDS)
         for start in range(0, len(views), AT_ONCE):
             if not last_begun.remaining_seconds:
                 rerun.left = len(views) - start
                 break
-            some = slice(start, start + AT_ONCE)
-            self._requeue(views[some], begin_times[some], rerun, deadline)
+            some = views[start : start + AT_ONCE]
+            self._requeue(some, self._begin_times(wanted, len(some), per_minute), rerun, deadline)
         log.info("jobs are run again", extra={"jobs": len(rerun.job_ids), "refused": len(rerun.refused)})
         return rerun
 
@@ -77,17 +79,24 @@ class FailureRerunner:
     def _requeue(
         self, views: Sequence[JobView], begin_times: Sequence[int | None], rerun: Rerun, deadline: Deadline
     ) -> None:
-        requests = [replace(view.job.requeue(), begin_time=at) for view, at in zip(views, begin_times, strict=True)]
+        by_hand = self._policy.requeue_by_hand
+        requests = [replace(by_hand(view.job), begin_time=at) for view, at in zip(views, begin_times, strict=True)]
         for request, outcome in zip(requests, self._gateway.requeue(requests, deadline), strict=True):
             if outcome.is_taken:
                 self._policy.note_asked(request)
+                if outcome.message:
+                    log.warning("a job runs again", extra={"job_id": request.job_id, **not_changed(outcome)})
                 rerun.job_ids.append(request.job_id)
             else:
                 rerun.refused[request.job_id] = str(refusal(outcome))
 
-
-def _begin_times(jobs: int, per_minute: int | None) -> list[int | None]:
-    if per_minute is None:
-        return [None] * jobs
-    first = time.time() + SLURMS_PAUSE_SECONDS
-    return [int(first + 60 * place / per_minute) for place in range(jobs)]
+    def _begin_times(self, wanted: FailureFilter, jobs: int, per_minute: int | None) -> list[int | None]:
+        """When the next so many of them may begin: after those of an earlier call, which left these."""
+        if per_minute is None:
+            return [None] * jobs
+        now = time.time()
+        with self._lock:
+            first = max(now + SLURMS_PAUSE_SECONDS, self._next_begin.get(wanted, 0.0))
+            waiting = {each: begin for each, begin in self._next_begin.items() if begin > now}
+            self._next_begin = {**waiting, wanted: first + 60 * jobs / per_minute}
+        return [int(first + 60 * place / per_minute) for place in range(jobs)]

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from bridge.jobs.requests.metadata import HELD_SECONDS, JobMetadata
 from bridge.slurm.job_ids import cursor_after, index_of, job_order
 from bridge.slurm.messages import Cancel, JobSnapshot, Requeue
-from bridge.slurm.states import FINISHED_STATES
+from bridge.slurm.states import FINISHED_STATES, is_held_by_requeue
 
 
 class Origin(StrEnum):
@@ -73,6 +73,11 @@ class Job:
         job = self.snapshot  # Slurm expects a waiting job to start at its begin time, or later
         waits_seconds = (job.start_time or 0) - (job.submit_time or 0)
         return self.metadata.qaqc and self.is_pending and waits_seconds > HELD_SECONDS // 2
+
+    @property
+    def is_left_held(self) -> bool:
+        """Whether it was put back into the queue, and what was to give it its dependency ended before that."""
+        return is_held_by_requeue(self.state, self.snapshot.state_reason)
 
     @property
     def was_in_vain(self) -> bool:
@@ -200,8 +205,8 @@ class JobView:
 
     @property
     def may_run_again(self) -> bool:
-        """Whether the controller has the job, and its run has ended."""
-        return self.origin is Origin.CONTROLLER and self.job.has_ended
+        """Whether the controller has the job, and its run has ended, or another one was begun with and left held."""
+        return self.origin is Origin.CONTROLLER and (self.job.has_ended or self.job.is_left_held)
 
 
 def own_jobs(

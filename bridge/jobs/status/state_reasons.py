@@ -6,6 +6,8 @@ for the reasons, and what slurmctld may say in place of these.
 
 import re
 
+from bridge.slurm.states import REQUEUED_AND_HELD
+
 _WAITS = {
     "AccountingPolicy": "waits: a limit of its account or QOS does not let it start",
     "AccountNotAllowed": "cannot start: its account may not use this partition",
@@ -48,7 +50,7 @@ _WAITS = {
     # slurmctld's own words
     "Nodes required for job are DOWN": "waits: its nodes are down, drained or reserved for jobs of higher priority",
     "ReqNodeNotAvail, Reserved for maintenance": "waits: a node that it needs is reserved for maintenance",
-    "job requeued in held state": "is held: it was put back into the queue; release it",
+    REQUEUED_AND_HELD: "is held: it was put back into the queue; run it again to let it begin, or release it",
     "job requeued in special exit state": "is held: it was put back into the queue for its exit code; release it",
     "launch failed requeued held": "is held: its node could not start it; remove the cause, and release it",
     "launch failure limit exceeded requeued held": (

@@ -160,10 +160,7 @@ class BatchSubmitter:
             # A lost element that was submitted again has another array's id.
             elements.append(self._known_jobs.with_key(identity, element_key(identity.key, index)))
         job_ids = [job.id if job else f"{whole_id(known.id)}_{index}" for index, job in enumerate(elements)]
-        seen = [job for job in elements if job]
-        followed = self._chains.complete_known(seen, follow_ups, attempt) if follow_ups else ()
-        by_id = dict(_pairs([job.id for job in seen], followed))
-        return [(job_id, by_id.get(job_id)) for job_id in job_ids]
+        return _pairs(job_ids, self._chains.complete_known(elements, follow_ups, attempt) if follow_ups else ())
 
     def _checked(self, batch: BatchRequest) -> Sequence[JobRequest]:
         if len(batch.items) > self._settings.max_items:

@@ -1,7 +1,7 @@
 """Cancelling jobs, as often as a client asks for it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bridge.core.deadline import Deadline
 from bridge.core.errors import AlreadyFinishedError, BridgeError
@@ -17,10 +17,17 @@ log = logging.getLogger(__name__)
 class JobCanceller:
     """Cancels jobs of the bridge; jobs of others are not found."""
 
-    def __init__(self, gateway: Gateway, lookup: JobLookup, ledger: SubmissionLedger) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        lookup: JobLookup,
+        ledger: SubmissionLedger,
+        note_cancelled: Callable[[str], None],
+    ) -> None:
         self._gateway = gateway
         self._lookup = lookup
         self._ledger = ledger
+        self._note_cancelled = note_cancelled
 
     def cancel(self, job_id: str, deadline: Deadline) -> JobView:
         """Cancel the job; returns how it stood last. A job that was cancelled before is not cancelled again.
@@ -28,7 +35,7 @@ class JobCanceller:
         Raises `AlreadyFinishedError` where it ended otherwise, what `JobLookup.find` and `Gateway.cancel` raise.
         """
         asked = self._lookup.find(job_id, deadline)
-        self._ledger.withdraw(asked.job.request)  # where it is lost: it is not to come back
+        self._withdraw(asked.job)
         view = asked
         if view.may_be_cancelled:
             if self._gateway.cancel(view.job.cancellation(), deadline):
@@ -49,7 +56,7 @@ class JobCanceller:
         answers = self._lookup.find_all(job_ids, deadline)
         views = [view for view in answers.values() if isinstance(view, JobView) and view.may_be_cancelled]
         for view in views:
-            self._ledger.withdraw(view.job.request)
+            self._withdraw(view.job)
         cancelled: set[str] = set()
         for jobs in by_array([view.job for view in views], lambda job: job.id):
             if self._are_taken(jobs, deadline):
@@ -59,6 +66,11 @@ class JobCanceller:
                 answers[job_id] = self._cancel_by_itself(job_id, deadline)
         log.info("cancelled jobs", extra={"jobs": len(cancelled)})
         return answers
+
+    def _withdraw(self, job: Job) -> None:
+        """Where the controller forgets the job or its latest run, it is not to come back."""
+        self._ledger.withdraw(job.request)
+        self._note_cancelled(job.id)
 
     def _are_taken(self, jobs: list[Job], deadline: Deadline) -> bool:
         try:

@@ -23,13 +23,17 @@ from bridge.slurm.job_ids import whole_id
 
 log = logging.getLogger(__name__)
 
-ABANDONED_SECONDS = 60.0  # no request takes so long, nor does one that completes a job of `FRESH_SECONDS`
+MARGIN_SECONDS = 15.0  # beyond a request's time
 
 
 class OpenChains:
     """The first jobs of chains that may need something done, as looks show them. An observer of the queue cache."""
 
-    def __init__(self) -> None:
+    def __init__(self, request_seconds: float) -> None:
+        """`request_seconds` is the time that a request may take, at each of the bridges."""
+        # A held job may be completed for so long. It is cancelled when no request that has begun to is at work.
+        self.fresh_seconds = request_seconds + MARGIN_SECONDS
+        self._abandoned_seconds = 2 * self.fresh_seconds
         self._held: dict[str, tuple[Job, float]] = {}  # and since when, on the monotonic clock
         self._restarted: dict[str, Job] = {}  # they had ended, and wait or run again
         self._replaceable: dict[str, Job] = {}  # followers that wait for more jobs to follow
@@ -52,7 +56,7 @@ class OpenChains:
             if job.is_held:
                 self._held[job.id] = job, since_seconds or time.monotonic()
                 is_new = True
-            elif job.snapshot.restarts and not job.is_finished:
+            elif job.snapshot.restarts and (not job.is_finished or job.id in self._restarted):
                 self._restarted[job.id] = job
                 is_new = True
         if is_new:
@@ -69,7 +73,7 @@ class OpenChains:
         """Whether they have been held for so long that no request is about to complete them."""
         now_seconds = time.monotonic()
         since_seconds = min(self._held.get(job.id, (job, now_seconds))[1] for job in jobs)
-        return now_seconds - since_seconds > ABANDONED_SECONDS
+        return now_seconds - since_seconds > self._abandoned_seconds
 
     def replaceable(self, now: float) -> list[Job]:
         """The followers that wait for more jobs to follow at `now`, in seconds since the epoch, oldest first."""
@@ -105,12 +109,21 @@ class ChainRecovery:
                 self._settle_held(jobs, deadline)
         for job in self._chains.restarted():
             with _telling_of_refusals(job):
+                if self._must_wait(job):
+                    continue
                 self._settle_restarted(job, deadline)
             self._chains.close(job)
 
+    def _must_wait(self, first: Job) -> bool:
+        """Whether a shared follower is yet to end, which may have begun before."""
+        follower = self._known_jobs.follow_up_of(first)
+        return follower is not None and follower.is_shared and not (follower.has_ended or follower.is_left_held)
+
     def _settle_restarted(self, first: Job, deadline: Deadline) -> None:
         follower = self._known_jobs.follow_up_of(first)
-        if follower and (follower.was_in_vain or follower.is_shared):
+        if follower is None or _has_followed(follower, first):
+            return
+        if follower.was_in_vain or follower.is_shared or follower.is_left_held:
             # Of several that it followed, this one's data is what has not been checked.
             request = replace(follower.requeue(), dependency=f"afterok:{first.id}")
             (outcome,) = self._gateway.requeue([request], deadline)
@@ -125,6 +138,12 @@ class ChainRecovery:
         elif self._chains.are_abandoned(jobs):
             self._gateway.cancel(cancellation_of(jobs, only_waiting=True), deadline)
             log.warning("cancelled a job that an interrupted request had left", extra={"job_id": job_id})
+
+
+def _has_followed(follower: Job, first: Job) -> bool:
+    """Whether it began after the end of the latest run of `first`."""
+    began, ended = follower.snapshot.start_time, first.snapshot.end_time
+    return first.is_finished and began is not None and ended is not None and began >= ended
 
 
 @contextmanager

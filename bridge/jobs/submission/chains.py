@@ -3,7 +3,8 @@
 The first is submitted to begin much later (`HELD_SECONDS`), then the second, which depends on it, and then the first is
 let begin. What a bridge leaves behind that ends in between can be told from the queue, by any bridge: a first job that
 is held. It is let begin where the second is there, and else cancelled (`ChainRecovery`), unless the request comes again
-before. Nothing secret is needed for either.
+before. Nothing secret is needed for either. A request that fails in between takes back only what it has submitted
+itself, as long as no other bridge has submitted the second.
 
 Where second jobs are shared (`qaqc_coalesce_seconds`), one waits for more first jobs of its thing. The next of these
 gets one that follows all of them, and the one that waits is cancelled. Slurm lets jobs of a thing begin in the order of
@@ -31,13 +32,12 @@ from bridge.jobs.submission.attempts import Attempt, AttemptSubmitter, Submissio
 from bridge.jobs.submission.chain_recovery import OpenChains
 from bridge.jobs.submission.known_jobs import KnownJobs
 from bridge.slurm.gateway import Gateway
-from bridge.slurm.job_ids import elements_id, ids_of, index_of, whole_id
+from bridge.slurm.job_ids import elements_id, ids_of, whole_id
 from bridge.slurm.messages import Cancel
 
 log = logging.getLogger(__name__)
 
 SHARED_MAX = 20  # jobs that one follows; a comment has room for that many ids
-FRESH_SECONDS = 30.0  # for which a held job may be completed; `ChainRecovery` cancels it later than that
 
 
 class ChainSubmitter:
@@ -82,36 +82,72 @@ class ChainSubmitter:
         job_ids = ids_of(first.job_id, attempt.descriptor.indices)
         if first.metadata == attempt.metadata:
             indices = None if attempt.descriptor.indices is None else [*follow_ups]
-            second_id = self._follow(first.job_id, first.metadata, indices, follow_ups, attempt)
-            seconds = dict(zip(follow_ups, ids_of(second_id, indices), strict=True))
-            return [seconds.get(index_of(job_id) or 0) for job_id in job_ids]
+            seconds = self._followed(first.job_id, first.metadata, indices, follow_ups, attempt, is_own=True)
+            return [seconds.get(job_id) for job_id in job_ids]
         # Another bridge has submitted the first one, and maybe the second.
         self._cache.take_trusted_look(attempt.deadline)
-        views = map(self._cache.find, job_ids)
-        return self.complete_known([view.job for view in views if view], follow_ups, attempt)
+        return self.complete_known([self._shown(job_id, first.metadata) for job_id in job_ids], follow_ups, attempt)
 
     def complete_known(
-        self, firsts: Sequence[Job], follow_ups: Mapping[int, JobRequest], attempt: Attempt
+        self, firsts: Sequence[Job | None], follow_ups: Mapping[int, JobRequest], attempt: Attempt
     ) -> list[str | None]:
-        """The same for a job, or the elements of an array, that the last look has shown.
+        """The same for a job, or the elements of an array, that the last look has shown; `None`: it did not show it.
 
-        `None` stands for a job that Slurm has forgotten. Raises `OutcomeUnknownError` too.
+        `None` stands for the id of a job that Slurm has forgotten. Raises `OutcomeUnknownError` too.
         """
-        seconds = {first.id: self._known_jobs.follow_up_of(first) for first in firsts}
-        ids = {first_id: second.id if second else None for first_id, second in seconds.items()}
-        unfollowed = [first for first in firsts if ids[first.id] is None and (first.index or 0) in follow_ups]
+        known = [first for first in firsts if first]
+        ids = {first.id: self._follower_id(first) for first in known}
+        unfollowed = [first for first in known if ids[first.id] is None and (first.index or 0) in follow_ups]
         held = [first for first in unfollowed if first.is_held]
         for jobs in by_array(held, lambda job: job.id):
-            first_id, metadata = whole_id(jobs[0].id), jobs[0].metadata
-            indices = indices_of(job.id for job in jobs)
-            if time.time() - (jobs[0].snapshot.submit_time or 0) > FRESH_SECONDS:
-                self._take_back(first_id, metadata, indices, attempt.deadline)
+            if time.time() - (jobs[0].snapshot.submit_time or 0) > self._chains.fresh_seconds:
                 raise OutcomeUnknownError(
-                    "An earlier attempt was interrupted, and is taken back: send the request again."
+                    "An earlier attempt was interrupted, and will be taken back: send the request again."
                 )
-            second_id = self._follow(first_id, metadata, indices, follow_ups, attempt)
-            ids.update(zip((job.id for job in jobs), ids_of(second_id, indices), strict=True))
-        return [ids[first.id] for first in firsts]
+            first_id, indices = whole_id(jobs[0].id), indices_of(job.id for job in jobs)
+            ids |= self._followed(first_id, jobs[0].metadata, indices, follow_ups, attempt, is_own=False)
+        return [ids[first.id] if first else None for first in firsts]
+
+    def _shown(self, job_id: str, metadata: JobMetadata) -> Job | None:
+        """The job as of the last look; its id may be another's by now."""
+        view = self._cache.find(job_id)
+        return view.job if view and view.job.metadata == metadata else None
+
+    def _follower_id(self, first: Job) -> str | None:
+        follower = self._known_jobs.follow_up_of(first)
+        return follower.id if follower else None
+
+    def _followed(
+        self,
+        first_id: str,
+        first: JobMetadata,
+        indices: Sequence[int] | None,
+        follow_ups: Mapping[int, JobRequest],
+        attempt: Attempt,
+        *,
+        is_own: bool,
+    ) -> Mapping[str, str | None]:
+        """The ids of what follows the job, or the elements, by their own. `is_own`: this request has submitted it.
+
+        Where Slurm refuses what was to follow, another bridge may have done it meanwhile, for the same request.
+        """
+        job_ids = ids_of(first_id, indices)
+        try:
+            second_id = self._follow(first_id, first, indices, follow_ups, attempt)
+        except OutcomeUnknownError:  # it may be there
+            raise
+        except BridgeError:
+            followers: Mapping[str, str | None] = {}
+            with suppress(BridgeError):
+                self._cache.take_trusted_look(attempt.deadline)
+                jobs = [job for job_id in job_ids if (job := self._shown(job_id, first))]
+                followers = {job.id: self._follower_id(job) for job in jobs}
+                if is_own and not any(followers.values()) and all(job.is_held for job in jobs):
+                    self._take_back(first_id, first, indices, attempt.deadline)
+            if not followers or None in followers.values():
+                raise
+            return followers
+        return dict(zip(job_ids, ids_of(second_id, indices), strict=True))
 
     def _follow(
         self,
@@ -136,7 +172,8 @@ class ChainSubmitter:
 
     def _replaceable(self, digest: str) -> list[Job]:
         """The jobs that wait for more of their thing, and would do the same; as far as a comment has room for all."""
-        jobs = [job for job in self._chains.replaceable(time.time()) if job.metadata.digest == digest]
+        alike = (job for job in self._chains.replaceable(time.time()) if job.metadata.digest == digest)
+        jobs = [job for job in alike if self._known_jobs.has_submitted(job)]
         return jobs if sum(len(job.follows) for job in jobs) < SHARED_MAX else []
 
     def _place_instead(self, replaced: Sequence[Job], first_id: str) -> Place:
@@ -169,16 +206,9 @@ class ChainSubmitter:
         descriptor, metadata = self._factory.describe_follow_up(
             follow_ups, first, identity, place, indices, attempt.descriptor.running_max
         )
-        try:
-            second = self._attempts.submit(
-                replace(attempt, identity=identity, descriptor=descriptor, metadata=metadata, first=first)
-            )
-        except OutcomeUnknownError:  # the second one may be there
-            raise
-        except BridgeError:
-            with suppress(BridgeError):
-                self._take_back(first_id, first, indices, attempt.deadline)
-            raise
+        second = self._attempts.submit(
+            replace(attempt, identity=identity, descriptor=descriptor, metadata=metadata, first=first)
+        )
         try:
             self._gateway.release(first_id, attempt.deadline)
         except BridgeError as error:

@@ -57,6 +57,11 @@ class KnownJobs:
         last = self._made_with_key(element_key(key, first.metadata.run_of(first.index)[-1]))
         return last if last and last.is_shared else None
 
+    def has_submitted(self, job: Job) -> bool:
+        """Whether a bridge has submitted it, and no other program with a comment of its own or a copied one."""
+        originals = without_copies(self._with_key(job.key))
+        return self._hashes.has_made(job.metadata) and any(job.id == original.id for original in originals)
+
     def _made_with_key(self, key: str) -> Job | None:
         return _first_choice(without_copies(job for job in self._with_key(key) if self._hashes.has_made(job.metadata)))
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from bridge.core.deadline import Deadline
 from bridge.core.errors import BridgeError, CannotRetryError, ControllerUnreachableError, OverloadedError
-from bridge.jobs.status.job_view import JobView, Origin
+from bridge.jobs.status.job_view import Job, JobView, Origin
 from bridge.jobs.status.lookup import JobLookup
 from bridge.slurm.errors import requeue_error
 from bridge.slurm.gateway import Gateway
@@ -19,9 +19,16 @@ FORGOTTEN = "Slurm has forgotten what the job had to do: submit the request agai
 class JobRetrier:
     """Runs jobs of the bridge again; jobs of others are not found."""
 
-    def __init__(self, gateway: Gateway, lookup: JobLookup, note_asked: Callable[[Requeue], None]) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        lookup: JobLookup,
+        request_for: Callable[[Job], Requeue],
+        note_asked: Callable[[Requeue], None],
+    ) -> None:
         self._gateway = gateway
         self._lookup = lookup
+        self._request_for = request_for
         self._note_asked = note_asked
 
     def retry(self, job_id: str, deadline: Deadline) -> JobView:
@@ -35,12 +42,12 @@ class JobRetrier:
             raise CannotRetryError(FORGOTTEN)
         if not view.may_run_again:
             raise CannotRetryError(f"The job has not ended: it is {view.state}. Cancel it first, or wait for its end.")
-        request = view.job.requeue()
+        request = self._request_for(view.job)
         (outcome,) = self._gateway.requeue([request], deadline)
         if not outcome.is_taken:
             raise refusal(outcome)
         self._note_asked(request)
-        log.info("a job is run again", extra={"job_id": job_id})
+        log.info("a job is run again", extra={"job_id": job_id, **not_changed(outcome)})
         try:
             return self._lookup.find_in_next_look(job_id, deadline)
         except (ControllerUnreachableError, OverloadedError):
@@ -52,3 +59,8 @@ def refusal(outcome: RequeueOutcome) -> BridgeError:
     if outcome.code:
         return requeue_error(outcome.code, outcome.message)
     return CannotRetryError("The job is in the queue again already, or Slurm has forgotten it a moment ago.")
+
+
+def not_changed(outcome: RequeueOutcome) -> dict[str, str]:
+    """For the log: why a job that runs again is not as it was to be."""
+    return {"not_changed": outcome.message} if outcome.message else {}

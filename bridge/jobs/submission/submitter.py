@@ -61,14 +61,15 @@ class JobSubmitter:
             if first is None:
                 return self._submit(attempt, request)
             replay = Submission(first.id, first.state, first.metadata, is_replay=True)
-            return self._followed(replay, attempt, request)
+            follow_up = request.follow_up()
+            if follow_up is None:
+                return replay
+            (follow_up_id,) = self._chains.complete_known([first], {0: follow_up}, attempt)
+            return replace(replay, follow_up_id=follow_up_id)
 
     def _submit(self, attempt: Attempt, request: JobRequest) -> Submission:
         self._pending_limit.admit(attempt.deadline, 1 + request.is_followed)
-        return self._followed(self._attempts.submit(attempt), attempt, request)
-
-    def _followed(self, done: Submission, attempt: Attempt, request: JobRequest) -> Submission:
-        follow_up = request.follow_up()
+        done, follow_up = self._attempts.submit(attempt), request.follow_up()
         if follow_up is None:
             return done
         (follow_up_id,) = self._chains.complete(done, {0: follow_up}, attempt)

@@ -20,7 +20,7 @@ from bridge.slurm.messages import (
     RequeueOutcome,
 )
 from bridge.slurm.singletons import is_singleton_name, joined
-from bridge.slurm.states import FINISHED_STATES
+from bridge.slurm.states import FINISHED_STATES, is_held_by_requeue
 from bridge.slurm.worker.queue import ESLURM_INVALID_JOB_ID, load, load_ended, snapshot_of
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ ESLURM_ALREADY_DONE = 2021
 ESLURM_JOB_NOT_PENDING = 2073
 ESLURM_TRANSITION_STATE = 2020  # it is about to end
 ESLURM_JOB_PENDING = 2024
+INFINITE = 0xFFFFFFFF  # as a priority: Slurm's own, which ends a hold
+JOB_REQUEUE_HOLD = 1 << 11
 _REFUSALS = range(2000, 3000)  # of the controller, for what it was asked (`slurm/slurm_errno.h`)
 
 
@@ -84,23 +86,26 @@ def requeue(pyslurm: "ModuleType", request: RequeueJobs) -> Reply:
 
 
 def _requeue_if_ended(pyslurm: "ModuleType", request: Requeue, job: Any) -> RequeueOutcome:
-    if job is None or not _has_ended_as_requested(snapshot_of(job), request):
+    if job is None or not _is_to_run_again(snapshot_of(job), request):
         return RequeueOutcome(is_taken=False)
-    code = _requeue(request.job_id)
+    dependency = joined(request.dependency, is_singleton=is_singleton_name(job.name or ""))
+    code = 0 if job.state == "PENDING" else _requeue(request.job_id, is_held=dependency is not None)
     if code in (ESLURM_INVALID_JOB_ID, ESLURM_JOB_PENDING, ESLURM_TRANSITION_STATE):
         return RequeueOutcome(is_taken=False)
     if code in _REFUSALS:
         return RequeueOutcome(is_taken=False, code=code, message=str(pyslurm.RPCError(code).msg))
     if code:
         raise pyslurm.RPCError(code)
-    return _change_waiting(pyslurm, job, request)
+    return _change_waiting(pyslurm, job, request, dependency)
 
 
-def _change_waiting(pyslurm: "ModuleType", job: Any, request: Requeue) -> RequeueOutcome:
-    """Change the job, which waits again, as `request` says."""
-    dependency = joined(request.dependency, is_singleton=is_singleton_name(job.name or ""))
-    if request.begin_time is not None or dependency is not None:
-        _change(pyslurm, job.id, begin_time=request.begin_time, dependencies=dependency)
+def _change_waiting(pyslurm: "ModuleType", job: Any, request: Requeue, dependency: str | None) -> RequeueOutcome:
+    """Change the job, which waits again, as `request` says. One that Slurm gives no dependency stays held."""
+    first: dict[str, Any] = {}
+    if request.begin_time is not None:
+        first["begin_time"] = request.begin_time
+    if dependency is not None:
+        first.update(dependencies=dependency, priority=INFINITE)
     more: dict[str, Any] = {}
     if request.note is not None:
         more["comment"] = with_note(request.comment, request.note)
@@ -111,18 +116,18 @@ def _change_waiting(pyslurm: "ModuleType", job: Any, request: Requeue) -> Requeu
     if request.excluded_nodes:
         more["excluded_nodes"] = list(request.excluded_nodes)
     try:
-        if more:
-            _change(pyslurm, job.id, **more)
-    except pyslurm.RPCError as error:  # it runs again as it was
+        for changes in filter(None, (first, more)):
+            _change(pyslurm, job.id, **changes)
+    except pyslurm.RPCError as error:
         return RequeueOutcome(is_taken=True, code=int(error.errno), message=str(error.msg))
     return RequeueOutcome(is_taken=True)
 
 
-def _requeue(job_id: str) -> int:
+def _requeue(job_id: str, *, is_held: bool) -> int:
     """Slurm's error number; 0: the job is in the queue again."""
     answers = ctypes.c_void_p()  # one an element; of one element there is one
     slurm = ctypes.CDLL(None, use_errno=True)
-    if slurm.slurm_requeue2(job_id.encode(), 0, ctypes.byref(answers)) != 0:
+    if slurm.slurm_requeue2(job_id.encode(), JOB_REQUEUE_HOLD if is_held else 0, ctypes.byref(answers)) != 0:
         return ctypes.get_errno()
     if not answers.value:
         return 0
@@ -131,9 +136,10 @@ def _requeue(job_id: str) -> int:
     return code
 
 
-def _has_ended_as_requested(job: JobSnapshot, request: Requeue) -> bool:
+def _is_to_run_again(job: JobSnapshot, request: Requeue) -> bool:
+    """Whether it has ended, or is held as a worker or the controller ended before it got its dependency."""
     is_same = job.comment == request.comment and job.submit_time == request.submit_time
-    return is_same and job.state in FINISHED_STATES
+    return is_same and (job.state in FINISHED_STATES or is_held_by_requeue(job.state, job.state_reason))
 
 
 class _ArrayAnswers(ctypes.Structure):

@@ -1,18 +1,20 @@
 """A parse followed by quality control, as a client meets it, on the in-memory gateway."""
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import falcon.testing
 import pytest
+from msgspec.structs import replace
 
 from bridge.core.deadline import Deadline
-from bridge.core.errors import BridgeError
+from bridge.core.errors import BridgeError, TooManyRequestsError
 from bridge.http.app import create_app
 from bridge.jobs.requests.metadata import HELD_SECONDS
-from bridge.jobs.submission import chain_recovery, chains
+from bridge.jobs.submission import chain_recovery
 from bridge.services import Services
 from bridge.slurm.errors import outcome_unknown, submission_error
 from bridge.slurm.messages import Cancel, JobDescriptor
@@ -33,10 +35,12 @@ class InterruptedGateway(MemoryGateway):
 
     refusal: BridgeError | None = None
     is_lame = False
+    before_refusal: Callable[[], None] = staticmethod(lambda: None)
 
     def submit(self, descriptor: JobDescriptor, deadline: Deadline) -> str:
         """See `Gateway`."""
         if self.refusal and descriptor.name == "qaqc":
+            self.before_refusal()
             raise self.refusal
         return super().submit(descriptor, deadline)
 
@@ -81,6 +85,11 @@ def states(gateway: MemoryGateway) -> dict[str, str]:
     return {job_id: job.state for job_id, job in jobs if job}
 
 
+def job_ids(answer: falcon.testing.Result) -> list[tuple[str, Any]]:
+    """Of the jobs of an answer, and of what follows them."""
+    return [(job["job_id"], job.get("qaqc")) for job in answer.json.get("jobs", [answer.json])]
+
+
 @contextmanager
 def other_application(gateway: MemoryGateway) -> Iterator[Client]:
     """Another bridge, after the one that ran before."""
@@ -89,12 +98,12 @@ def other_application(gateway: MemoryGateway) -> Iterator[Client]:
         yield client
 
 
-def interrupt(client: Client, gateway: InterruptedGateway, key: str) -> None:
+def interrupt(client: Client, gateway: InterruptedGateway, key: str, body: Any = BODY) -> None:
     """Leave a parse behind that nothing follows, as a bridge does that is killed in between."""
     gateway.refusal, gateway.is_lame = UNREACHABLE, True
-    assert post(client, key=key).status_code == 503
+    assert post(client, body, key=key).status_code == 503
     gateway.refusal, gateway.is_lame = None, False
-    assert states(gateway) == {"1": "PENDING"}
+    assert "CANCELLED" not in states(gateway).values()
 
 
 def test_the_answer_names_both_jobs_and_the_second_waits_for_the_first(
@@ -160,6 +169,18 @@ def test_a_repeated_key_gets_both_from_another_bridge(gateway: InterruptedGatewa
     assert (again.json["job_id"], again.json["qaqc"]) == (first.json["job_id"], first.json["qaqc"])
 
 
+def test_a_repeated_key_gets_both_that_slurm_has_forgotten(gateway: InterruptedGateway) -> None:
+    gateway.has_accounting = True
+    with other_application(gateway) as client:
+        first = post(client, key="key")
+    for job_id in ("1", "2"):
+        gateway.put(job_id, {"state": "COMPLETED", "nodes": "n1", "end_time": int(time.time())})
+        gateway.forget(job_id)
+    with running_bridge(gateway, keys_kept_hours=24) as client:
+        again = post(client, key="key")
+    assert (again.status_code, job_ids(again)) == (200, job_ids(first))
+
+
 def test_where_the_second_is_refused_there_is_neither(client: Client, gateway: InterruptedGateway) -> None:
     gateway.refusal = submission_error(*INVALID_PARTITION)
     assert post(client, key="key").status_code == 502
@@ -190,21 +211,60 @@ def test_another_bridge_completes_what_was_interrupted(gateway: InterruptedGatew
 
 
 def test_what_was_interrupted_long_ago_is_taken_back_and_done_anew(
-    client: Client, gateway: InterruptedGateway, monkeypatch: pytest.MonkeyPatch
+    gateway: InterruptedGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    interrupt(client, gateway, "key")
-    monkeypatch.setattr(chains, "FRESH_SECONDS", -1.0)
-    assert post(client, key="key").status_code == 503
-    answer = post(client, key="key")
+    with other_application(gateway) as client:
+        interrupt(client, gateway, "key")
+        gateway.put("1", {"submit_time": int(time.time()) - 100})
+        assert post(client, key="key").status_code == 503
+        assert states(gateway) == {"1": "PENDING"}  # another request may be at work that has begun to complete it
+    monkeypatch.setattr(chain_recovery, "MARGIN_SECONDS", 0.0)
+    with running_bridge(gateway, request_timeout_seconds=2.0) as client:
+        wait_until(lambda: states(gateway)["1"] == "CANCELLED", "it is taken back", 20)
+        answer = post(client, key="key")
     assert (answer.json["job_id"], answer.json["qaqc"]["job_id"]) == ("2", "3")
     assert states(gateway) == {"1": "CANCELLED", "2": "PENDING", "3": "PENDING"}
+
+
+def test_what_was_interrupted_is_completed_for_as_long_as_its_request_may_take(gateway: InterruptedGateway) -> None:
+    with other_application(gateway) as client:
+        interrupt(client, gateway, "key")
+    gateway.put("1", {"submit_time": int(time.time()) - 100})
+    with running_bridge(gateway, request_timeout_seconds=100.0) as client:
+        answer = post(client, key="key")
+    assert (answer.json["job_id"], answer.json["qaqc"]["job_id"]) == ("1", "2")
+
+
+@pytest.mark.parametrize("body", [BODY, BATCH], ids=["job", "batch"])
+@pytest.mark.parametrize("is_own", [False, True], ids=["adopted", "own"])
+def test_where_the_second_is_refused_that_another_bridge_has_submitted_both_stay(
+    client: Client, gateway: InterruptedGateway, body: dict[str, Any], is_own: bool
+) -> None:
+    if not is_own:
+        interrupt(client, gateway, "key", body)
+    with other_application(gateway.of_another_bridge()) as other:
+        answers: list[falcon.testing.Result] = []
+        gateway.before_refusal = lambda: answers.append(post(other, body, key="key"))
+        gateway.refusal = TooManyRequestsError("Too many jobs.")
+        mine = post(client, body, key="key")
+    assert answers[0].status_code == 200
+    assert mine.status_code in (200, 202)
+    assert job_ids(mine) == job_ids(answers[0])
+    assert "CANCELLED" not in states(gateway).values()
+
+
+def test_a_refusal_takes_back_no_job_of_another_bridge(client: Client, gateway: InterruptedGateway) -> None:
+    interrupt(client, gateway, "key")
+    gateway.refusal = submission_error(*INVALID_PARTITION)
+    assert post(client, key="key").status_code == 502
+    assert states(gateway) == {"1": "PENDING"}
 
 
 def test_a_bridge_cancels_what_none_will_follow(gateway: InterruptedGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     with other_application(gateway) as client:
         interrupt(client, gateway, "key")
-    monkeypatch.setattr(chain_recovery, "ABANDONED_SECONDS", 0.0)
-    with running_bridge(gateway):
+    monkeypatch.setattr(chain_recovery, "MARGIN_SECONDS", 0.0)
+    with running_bridge(gateway, request_timeout_seconds=0.1):
         wait_until(lambda: states(gateway)["1"] == "CANCELLED", "it is cancelled", 20)
     assert gateway.released == set()
 
@@ -246,19 +306,26 @@ def test_what_is_lost_of_a_parse_that_failed_stays_away(
     assert list(gateway.descriptors) == ["1"]
 
 
+@pytest.mark.parametrize(
+    "stands",
+    [
+        {"state": "CANCELLED", "state_reason": "DependencyNeverSatisfied"},
+        {"state": "PENDING", "state_reason": "job requeued in held state"},
+    ],
+    ids=["in-vain", "left-held"],
+)
 @pytest.mark.parametrize("body", [BODY, {"items": [BODY, BODY]}], ids=["job", "elements"])
 def test_where_the_first_runs_again_the_second_waits_for_it_again(
-    gateway: InterruptedGateway, body: dict[str, Any]
+    gateway: InterruptedGateway, body: dict[str, Any], stands: dict[str, Any]
 ) -> None:
     first, second, dependency = ("1", "2", "afterok:1") if body is BODY else ("1_1", "2_1", "afterok:1_1")
     with running_bridge(gateway) as client:
         post(client, body)
         gateway.put(first, {"state": "FAILED", "nodes": "n1", "exit_code": 75, "end_time": int(time.time())})
-        gateway.put(second, {"state": "CANCELLED", "state_reason": "DependencyNeverSatisfied"})
+        gateway.put(second, stands)
         wait_until(lambda: client.simulate_get(f"/jobs/{first}").json["finished"], "it has ended")
         assert client.simulate_post(f"/jobs/{first}/retry").status_code == 202
-        wait_until(lambda: client.simulate_get(f"/jobs/{second}").json["state"] == "PENDING", "it waits again")
-    assert gateway.dependencies[second] == dependency
+        wait_until(lambda: gateway.dependencies.get(second) == dependency, "it waits again")
 
 
 def test_a_second_that_its_client_cancelled_stays_cancelled(gateway: InterruptedGateway) -> None:
@@ -314,6 +381,18 @@ def test_parses_of_a_thing_share_one_quality_control(sharing: Client, gateway: I
     assert first["explanation"].startswith("was not run: job 4 came instead")
     assert last["after_job_ids"] == ["1", "3", "5"]
     assert post(sharing, {**BODY, "source": sources[0]}, key="0").json["qaqc"]["job_id"] == "2"
+
+
+@pytest.mark.parametrize("is_copied", [True, False], ids=["copied", "made"])
+def test_a_job_of_another_program_is_not_replaced(
+    sharing: Client, gateway: InterruptedGateway, is_copied: bool
+) -> None:
+    post(sharing)
+    of_bridge = gateway.descriptors["2"]
+    comment = {**json.loads(of_bridge.comment), **({} if is_copied else {"key": "f" * 32})}
+    gateway.submit(replace(of_bridge, comment=json.dumps(comment, separators=(",", ":"))), Deadline.after(1))
+    post(sharing)
+    assert {job_id for job_id, state in states(gateway).items() if state == "CANCELLED"} == {"2"}
 
 
 def test_quality_control_that_differs_or_no_longer_waits_is_not_shared(
@@ -399,6 +478,27 @@ def test_an_element_that_runs_again_has_its_data_checked_though_the_job_is_share
         wait_until(lambda: client.simulate_get("/jobs/1_0").json["finished"], "it has ended")
         assert client.simulate_post("/jobs/1_0/retry").status_code == 202
         wait_until(lambda: gateway.dependencies.get("2_1") == "afterok:1_0", "the shared one waits for it")
+
+
+def test_a_shared_job_that_runs_while_an_element_comes_again_runs_once_more_after_it(
+    gateway: InterruptedGateway,
+) -> None:
+    with running_bridge(gateway, qaqc_coalesce_seconds=60) as client:
+        post(client, {"items": [BODY, {**BODY, "source": "https://storage.example/other"}]})
+        now = int(time.time())
+        gateway.put("1_0", {"state": "FAILED", "exit_code": 75, "nodes": "n1", "end_time": now})
+        gateway.put("2_1", {"state": "RUNNING", "nodes": "n1", "start_time": now})
+        wait_until(lambda: client.simulate_get("/jobs/1_0").json["finished"], "it has ended")
+        assert client.simulate_post("/jobs/1_0/retry").status_code == 202
+        time.sleep(1)  # the recovery sees the chain
+        gateway.put("2_1", {"state": "COMPLETED", "end_time": now + 1})
+        wait_until(lambda: gateway.dependencies.get("2_1") == "afterok:1_0", "the shared one waits for it", 20)
+        gateway.put("1_0", {"state": "COMPLETED", "nodes": "n1", "end_time": now + 5})
+        gateway.put("2_1", {"state": "RUNNING", "nodes": "n1", "start_time": now + 6})
+        wait_until(lambda: client.simulate_get("/jobs/2_1").json["state"] == "RUNNING", "a look shows both")
+        gateway.put("2_1", {"state": "COMPLETED", "end_time": now + 7})
+        time.sleep(3)
+        assert client.simulate_get("/jobs/2_1").json["state"] == "COMPLETED"
 
 
 def test_items_of_a_batch_are_followed_element_by_element(client: Client, gateway: InterruptedGateway) -> None:

@@ -200,8 +200,11 @@ def test_what_there_is_no_time_for_is_left(
     monkeypatch.setattr(gateway, "requeue", slowly)
     ended(client, gateway, *[TEMPORARY] * 5)
     wanted = groups(client)["exit_code_75"]["filter"]
-    answers = [run_again(client, wanted).json for _ in range(2)]
+    answers = [run_again(client, wanted, per_minute=2).json for _ in range(2)]
     assert [(answer["count"], answer["left"]) for answer in answers] == [(4, 1), (1, 0)]
+    begins = [gateway.begin_times[job["job_id"]] for answer in answers for job in answer["jobs"]]
+    assert begins[0] is not None
+    assert begins == [begins[0] + 30 * place for place in range(5)]
 
 
 def test_a_controller_that_does_not_answer(client: Client, gateway: MemoryGateway) -> None:

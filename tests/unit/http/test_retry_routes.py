@@ -56,6 +56,20 @@ def test_asked_again_it_is_not_run_twice(client: Client, gateway: MemoryGateway)
     assert client.simulate_get(f"/jobs/{job_id}").json["restarts"] == 1
 
 
+def test_one_that_was_left_held_is_let_begin(client: Client, gateway: MemoryGateway) -> None:
+    """As a worker, or the controller, has ended between Slurm's requeue and the change of the job."""
+    job_id = finished_job(client, gateway)
+    assert client.simulate_post(f"/jobs/{job_id}/retry").status_code == 202
+    gateway.put(job_id, {"state_reason": "job requeued in held state"})
+    wait_until(
+        lambda: "is held" in client.simulate_get(f"/jobs/{job_id}").json["explanation"],
+        "the bridge sees that it is held",
+    )
+    answers = [client.simulate_post(f"/jobs/{job_id}/retry") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [202, 409]
+    assert (answers[0].json["state"], answers[0].json["restarts"]) == ("PENDING", 1)
+
+
 def test_another_bridge_that_was_faster_is_left_alone(client: Client, gateway: MemoryGateway) -> None:
     job_id = finished_job(client, gateway)
     job = gateway.find(job_id, Deadline.after(1))

@@ -231,6 +231,31 @@ def test_a_run_that_a_crash_has_forgotten_is_asked_for_again(client: CheckedClie
     wait_until(lambda: restarts(gateway, by_client) and restarts(gateway, by_itself), "both run again")
 
 
+@pytest.mark.parametrize("is_cancelled", [False, True], ids=["left", "cancelled"])
+def test_a_forgotten_run_of_one_that_had_ended_well(
+    client: CheckedClient, gateway: AnsweringGateway, is_cancelled: bool
+) -> None:
+    """It is asked for again, unless somebody has cancelled it meanwhile."""
+    job_id, other = submitted(client), submitted(client)
+    before = gateway.find(job_id, Deadline.after(1))
+    assert before is not None
+    well = {"state": "COMPLETED", "exit_code": 0}
+    end(gateway, job_id, **well)
+    wait_until(lambda: job(client, job_id)["finished"], "it has ended")
+    assert client.simulate_post(f"/jobs/{job_id}/retry").status_code == 202
+    if is_cancelled:
+        assert client.simulate_delete(f"/jobs/{job_id}").status_code == 202
+        wait_for(client, [job_id], "CANCELLED")
+    end(gateway, job_id, **well, restarts=0, submit_time=before.submit_time, note=None)
+    if not is_cancelled:
+        wait_until(lambda: restarts(gateway, job_id), "it runs again")
+        return
+    wait_for(client, [job_id], "COMPLETED")
+    end(gateway, other)
+    wait_until(lambda: restarts(gateway, other), "another one runs again")
+    assert restarts(gateway, job_id) == 0
+
+
 def test_a_job_that_is_about_to_run_again_can_be_cancelled(
     client: CheckedClient, gateway: AnsweringGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:

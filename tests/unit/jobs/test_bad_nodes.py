@@ -130,6 +130,10 @@ def test_new_jobs_and_those_that_run_again_leave_it_out() -> None:
         again = client.simulate_post("/extractor/run", json=PARSE_BODY).json["job_id"]
         gateway.put(again, {**ended, "state": "FAILED", "exit_code": 75})
         wait_until(lambda: gateway.excluded_nodes.get(again) == ("n2",), "it runs again elsewhere")
+        assert client.simulate_post(f"/jobs/{bad[0]}/retry").status_code == 202
+        (group,) = client.simulate_get("/failures").json["groups"]
+        assert client.simulate_post("/failures/retry", json={"filter": group["filter"]}).json["count"] == 2
+        assert [gateway.excluded_nodes[job_id] for job_id in bad] == [("n2",)] * 3
         time.sleep(1.1)  # for which /ready remembers
         ready = client.simulate_get("/ready")
         assert (ready.status_code, ready.json["status"]) == (200, "degraded")

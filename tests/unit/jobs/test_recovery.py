@@ -67,7 +67,7 @@ class Watched:
 def watched() -> Iterator[Watched]:
     gateway, ledger, trust, locks = MemoryGateway(), SubmissionLedger(), ControllerTrust(0.05), KeyLocks()
     watched = WatchedGateway(gateway, trust)
-    open_chains = OpenChains()
+    open_chains = OpenChains(2.0)
     cache = QueueCache(watched, ledger, trust, max_waiting=8, observers=[open_chains.observe])
     sender = JobSender(watched, cache, trust, HASHES)
     known_jobs = KnownJobs(cache, PastJobs(watched, kept_seconds=0.1), KeyHistory(watched, kept_hours=0), HASHES)
