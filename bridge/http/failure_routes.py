@@ -2,8 +2,8 @@
 
 from bridge.core.errors import ControllerUnreachableError, InvalidRequestError, OverloadedError
 from bridge.core.scopes import Scope
+from bridge.http.documents.failure_models import FailuresDocument, FailuresRetryDocument
 from bridge.http.documents.query_models import FailuresQuery, FailuresRetryQuery
-from bridge.http.documents.response_models import FailuresDocument, FailuresRetryDocument
 from bridge.http.openapi import examples
 from bridge.http.openapi.operation import JSON, Answer, Operation, Route
 from bridge.http.resources.failures import FailuresResource, FailuresRetryResource

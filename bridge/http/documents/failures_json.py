@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from pydantic_core import to_json
 
+from bridge.http.documents.failure_models import FailureFilterDocument, FailuresRetryDocument
 from bridge.http.documents.job_json import job_document, job_href
-from bridge.http.documents.response_models import FailureFilterDocument, FailuresRetryDocument
 from bridge.jobs.failures.failures import FailureFilter, FailureGroup, FoundFailures
 from bridge.jobs.failures.reruns import Rerun
 

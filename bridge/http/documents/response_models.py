@@ -10,26 +10,23 @@ from pydantic import Field
 from typing_extensions import TypedDict  # pydantic's dependency: of typing's own it reads nothing before Python 3.12
 
 from bridge.core.text import anchored
-from bridge.jobs.failures.causes import CAUSE
 from bridge.jobs.status.job_view import Origin
 from bridge.slurm.job_ids import CURSOR, JOB_ID
 
 
-def _member(description: str, example: Any, **rules: Any) -> Any:
+def member(description: str, example: Any, **rules: Any) -> Any:
     """What a member means, an example, and further words of JSON Schema."""
     return Field(description=description, examples=[example], json_schema_extra=rules)
 
 
 JobId = Annotated[
-    str, _member("Slurm's job id; an element of an array has one like `20_3`", "17", pattern=anchored(JOB_ID))
+    str, member("Slurm's job id; an element of an array has one like `20_3`", "17", pattern=anchored(JOB_ID))
 ]
-KindName = Annotated[str, _member("What sort of job it is", "parse")]
-ThingId = Annotated[
-    str, _member("For which thing", "ce2b4fb6-d9de-11eb-a236-125e5a40a845", format="uuid", maxLength=36)
-]
-RequestId = Annotated[str, _member("Id of the HTTP request", "abc94a085b7e4362a5a2dc4b0235a71b", minLength=1)]
-StateName = Annotated[str, _member("Slurm's own word for how the job stands", "COMPLETED", minLength=1)]
-Href = Annotated[str, _member("Address of the job", "/jobs/17", format="uri-reference")]
+KindName = Annotated[str, member("What sort of job it is", "parse")]
+ThingId = Annotated[str, member("For which thing", "ce2b4fb6-d9de-11eb-a236-125e5a40a845", format="uuid", maxLength=36)]
+RequestId = Annotated[str, member("Id of the HTTP request", "abc94a085b7e4362a5a2dc4b0235a71b", minLength=1)]
+StateName = Annotated[str, member("Slurm's own word for how the job stands", "COMPLETED", minLength=1)]
+Href = Annotated[str, member("Address of the job", "/jobs/17", format="uri-reference")]
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Seconds = Annotated[int, Field(ge=0)]
 
@@ -48,11 +45,11 @@ class SubmissionDocument(TypedDict):
     state: StateName
     kind: KindName
     thing_uuid: ThingId
-    request_id: Annotated[str, _member("Id of the request that made the job", "abc94a085b7e4362a5a2dc4b0235a71b")]
+    request_id: Annotated[str, member("Id of the request that made the job", "abc94a085b7e4362a5a2dc4b0235a71b")]
     href: Href
     code: Literal[0]
     err: Literal[""]
-    out: Annotated[str, _member("For people and object tags", "Submitted batch job 17", maxLength=256)]
+    out: Annotated[str, member("For people and object tags", "Submitted batch job 17", maxLength=256)]
     qaqc: NotRequired[
         Annotated[JobReference, Field(description="The quality-control job that follows it, where one was asked for")]
     ]
@@ -61,7 +58,7 @@ class SubmissionDocument(TypedDict):
 class BatchJobDocument(TypedDict):
     """The job of one item of a batch."""
 
-    index: Annotated[int, _member("The item's place in the batch; the first has 0", 0, minimum=0)]
+    index: Annotated[int, member("The item's place in the batch; the first has 0", 0, minimum=0)]
     job_id: JobId
     href: Href
     qaqc: NotRequired[Annotated[JobReference, Field(description="As for a single job")]]
@@ -71,15 +68,15 @@ class BatchDocument(TypedDict):
     """What became of a batch. `code`, `err` and `out` are as for a single job."""
 
     array_job_ids: Annotated[
-        list[str], _member("Slurm's ids of the arrays that the jobs are elements of", ["20"], minItems=1)
+        list[str], member("Slurm's ids of the arrays that the jobs are elements of", ["20"], minItems=1)
     ]
     kind: KindName
-    lane: Annotated[str, _member("Where they run", "live")]
+    lane: Annotated[str, member("Where they run", "live")]
     request_id: RequestId
     jobs: Annotated[list[BatchJobDocument], Field(description="One an item, in their order", min_length=1)]
     code: Literal[0]
     err: Literal[""]
-    out: Annotated[str, _member("For people", "Submitted 2 batch jobs", maxLength=256)]
+    out: Annotated[str, member("For people", "Submitted 2 batch jobs", maxLength=256)]
 
 
 class JobFields(TypedDict):
@@ -88,63 +85,63 @@ class JobFields(TypedDict):
     job_id: JobId
     kind: KindName
     thing_uuid: ThingId
-    request_id: Annotated[str, _member("Id of the request that made the job", "abc94a085b7e4362a5a2dc4b0235a71b")]
+    request_id: Annotated[str, member("Id of the request that made the job", "abc94a085b7e4362a5a2dc4b0235a71b")]
     state: StateName
-    state_reason: Annotated[str | None, _member("Slurm's reason for the state", "Resources")]
-    finished: Annotated[bool, _member("Whether it has ended", True)]
-    succeeded: Annotated[bool, _member("Whether it has ended well", True)]
+    state_reason: Annotated[str | None, member("Slurm's reason for the state", "Resources")]
+    finished: Annotated[bool, member("Whether it has ended", True)]
+    succeeded: Annotated[bool, member("Whether it has ended well", True)]
     exit_code: Annotated[
-        int | None, _member("How its process ended; `null` before, and where `signal` or nothing says it", 0)
+        int | None, member("How its process ended; `null` before, and where `signal` or nothing says it", 0)
     ]
-    signal: Annotated[int | None, _member("The signal that ended its process", None)]
-    submit_time: Annotated[Moment | None, _member("RFC 3339, in UTC", "2026-11-24T00:59:01Z")]
-    start_time: Annotated[Moment | None, _member("`null` until it has started", "2026-11-24T00:59:01Z")]
-    end_time: Annotated[Moment | None, _member("`null` until it has ended", "2026-11-24T00:59:03Z")]
+    signal: Annotated[int | None, member("The signal that ended its process", None)]
+    submit_time: Annotated[Moment | None, member("RFC 3339, in UTC", "2026-11-24T00:59:01Z")]
+    start_time: Annotated[Moment | None, member("`null` until it has started", "2026-11-24T00:59:01Z")]
+    end_time: Annotated[Moment | None, member("`null` until it has ended", "2026-11-24T00:59:03Z")]
     expected_start_time: Annotated[
-        Moment | None, _member("An estimate of Slurm's, of a job that waits; `null` where it has none", None)
+        Moment | None, member("An estimate of Slurm's, of a job that waits; `null` where it has none", None)
     ]
     time_limit_seconds: Annotated[
-        Seconds | None, _member("For how long it may run; `null` where there is no limit, or it is not known", 14400)
+        Seconds | None, member("For how long it may run; `null` where there is no limit, or it is not known", 14400)
     ]
-    queue_seconds: Annotated[Seconds | None, _member("How long it waited", 0)]
-    run_seconds: Annotated[Seconds | None, _member("How long it ran", 2)]
+    queue_seconds: Annotated[Seconds | None, member("How long it waited", 0)]
+    run_seconds: Annotated[Seconds | None, member("How long it ran", 2)]
     cpu_seconds: Annotated[
-        Seconds | None, _member("CPU time of its processes; `null` where accounting has not told of it", None)
+        Seconds | None, member("CPU time of its processes; `null` where accounting has not told of it", None)
     ]
     max_memory_bytes: Annotated[
-        int | None, _member("Resident memory of its processes at most, likewise", None, minimum=1)
+        int | None, member("Resident memory of its processes at most, likewise", None, minimum=1)
     ]
-    nodes: Annotated[str | None, _member("Where it runs or ran", "n1")]
-    partition: Annotated[str | None, _member("Its partition", "normal")]
-    restarts: Annotated[int, _member("How often Slurm started it again", 0, minimum=0)]
-    attempt: Annotated[int, _member("Which of its runs this is", 1, minimum=1)]
+    nodes: Annotated[str | None, member("Where it runs or ran", "n1")]
+    partition: Annotated[str | None, member("Its partition", "normal")]
+    restarts: Annotated[int, member("How often Slurm started it again", 0, minimum=0)]
+    attempt: Annotated[int, member("Which of its runs this is", 1, minimum=1)]
     attempts_max: Annotated[
-        int | None, _member("How many runs it may have, after faults that may pass; `null`: one", None)
+        int | None, member("How many runs it may have, after faults that may pass; `null`: one", None)
     ]
     array_job_id: Annotated[
-        str | None, _member("Slurm's id of the array that it is an element of; `null`: it is none", None)
+        str | None, member("Slurm's id of the array that it is an element of; `null`: it is none", None)
     ]
-    lane: Annotated[str, _member("`live`, or `bulk`: behind live jobs", "live")]
+    lane: Annotated[str, member("`live`, or `bulk`: behind live jobs", "live")]
     caller: Annotated[
-        str | None, _member("Who has submitted it; `null` where callers need no token", "dispatcher", minLength=1)
+        str | None, member("Who has submitted it; `null` where callers need no token", "dispatcher", minLength=1)
     ]
     after_job_ids: Annotated[
         list[str],
-        _member("The job that has to succeed before this one runs; of several, all have to end", ["17"]),
+        member("The job that has to succeed before this one runs; of several, all have to end", ["17"]),
     ]
     replaced_by_job_id: Annotated[
         str | None,
-        _member("The job that runs instead of this one, and was cancelled for it; `null`: there is none", None),
+        member("The job that runs instead of this one, and was cancelled for it; `null`: there is none", None),
     ]
     explanation: Annotated[
-        str, _member("Why it waits, or why it ended as it did, in one sentence", "finished normally", minLength=1)
+        str, member("Why it waits, or why it ended as it did, in one sentence", "finished normally", minLength=1)
     ]
     href: Href
-    stdout_href: Annotated[str, _member("What it printed", "/jobs/17/stdout", format="uri-reference")]
-    stderr_href: Annotated[str, _member("What it printed to standard error", "/jobs/17/stderr", format="uri-reference")]
+    stdout_href: Annotated[str, member("What it printed", "/jobs/17/stdout", format="uri-reference")]
+    stderr_href: Annotated[str, member("What it printed to standard error", "/jobs/17/stderr", format="uri-reference")]
 
 
-AsOf = Annotated[Moment, _member("When it stood like this", "2026-11-24T00:59:07.113Z")]
+AsOf = Annotated[Moment, member("When it stood like this", "2026-11-24T00:59:07.113Z")]
 
 
 class JobDocument(JobFields):
@@ -152,7 +149,7 @@ class JobDocument(JobFields):
 
     source: Annotated[
         Origin,
-        _member("Who says so; `memory`: it has ended and the controller has forgotten it", Origin.CONTROLLER.value),
+        member("Who says so; `memory`: it has ended and the controller has forgotten it", Origin.CONTROLLER.value),
     ]
     as_of: AsOf
 
@@ -163,117 +160,37 @@ class JobListDocument(TypedDict):
     jobs: list[JobDocument]
     next_cursor: Annotated[
         str | None,
-        _member("`cursor` of the next page; `null`: there are no more", "1764396000.17", pattern=anchored(CURSOR)),
+        member("`cursor` of the next page; `null`: there are no more", "1764396000.17", pattern=anchored(CURSOR)),
     ]
-    missing: Annotated[str | None, _member("What could not be looked into, and why", None)]
+    missing: Annotated[str | None, member("What could not be looked into, and why", None)]
     as_of: AsOf
-
-
-Cause = Annotated[
-    str,
-    _member("Why they ended: `exit_code_N`, `signal_N`, or in a word", "exit_code_75", pattern=anchored(CAUSE)),
-]
-Count = Annotated[int, _member("How many jobs", 12, minimum=0)]
-
-
-class NodeFailuresDocument(TypedDict):
-    """How many of a group failed on a node."""
-
-    node: Annotated[str | None, _member("The node, or the nodes; `null`: they never ran", "n1")]
-    count: Count
-
-
-class ThingFailuresDocument(TypedDict):
-    """How many of a group failed for a thing."""
-
-    thing_uuid: ThingId
-    count: Count
-
-
-class FailureFilterDocument(TypedDict):
-    """What `POST /failures/retry` takes, to run the group again."""
-
-    cause: Cause
-    until: Annotated[Moment, _member("They had ended by then", "2026-11-24T00:59:07.113Z")]
-    kind: KindName
-    thing_uuid: NotRequired[ThingId]
-    since: NotRequired[Annotated[Moment, _member("They ended then or later", "2026-11-24T00:00:00Z")]]
-
-
-class FailureGroupDocument(TypedDict):
-    """Jobs of one kind that ended badly for one cause."""
-
-    kind: KindName
-    cause: Cause
-    count: Count
-    runnable: Annotated[int, _member("How many of them Slurm remembers, and can run again", 12, minimum=0)]
-    first_end_time: Annotated[Moment | None, _member("When the first of them ended", "2026-11-24T00:59:03Z")]
-    last_end_time: Annotated[Moment | None, _member("When the last of them ended", "2026-11-24T00:59:03Z")]
-    nodes: Annotated[list[NodeFailuresDocument], Field(description="On which nodes, most first")]
-    things: Annotated[list[ThingFailuresDocument], Field(description="For which things, most first; 100 at most")]
-    things_count: Annotated[int, _member("For how many things", 1, minimum=0)]
-    example: Annotated[JobDocument, Field(description="The last of them that ended")]
-    filter: FailureFilterDocument
-
-
-class FailuresDocument(TypedDict):
-    """Jobs that ended badly, in groups, the largest first."""
-
-    groups: list[FailureGroupDocument]
-    count: Annotated[int, _member("How many jobs all groups have", 12, minimum=0)]
-    complete_since: Annotated[Moment, _member("What ended before may be missing", "2026-11-23T09:00:00Z")]
-    as_of: AsOf
-
-
-class RunAgainDocument(TypedDict):
-    """A job that runs again."""
-
-    job_id: JobId
-    href: Href
-
-
-class NotRunAgainDocument(TypedDict):
-    """A job that does not run again."""
-
-    job_id: JobId
-    detail: Annotated[str, _member("Why not", "The job is in the queue again already.", minLength=1)]
-
-
-class FailuresRetryDocument(TypedDict):
-    """What became of jobs that were to run again, the first that ended first."""
-
-    dry_run: Annotated[bool, _member("Whether nothing was done", False)]
-    count: Annotated[int, _member("How many run again", 12, minimum=0)]
-    jobs: list[RunAgainDocument]
-    refused: list[NotRunAgainDocument]
-    left: Annotated[int, _member("How many there was no time for: make the same call again", 0, minimum=0)]
 
 
 class FieldErrorDocument(TypedDict):
     """One thing wrong with what a client sent."""
 
-    field: Annotated[str, _member("Its path", "thing_uuid")]
-    message: Annotated[str, _member("What is expected; never repeats the value", "is required", minLength=1)]
+    field: Annotated[str, member("Its path", "thing_uuid")]
+    message: Annotated[str, member("What is expected; never repeats the value", "is required", minLength=1)]
 
 
 class ProblemDocument(TypedDict):
     """A fault (RFC 9457). `code`, `err` and `out` are what older clients read."""
 
-    type: Annotated[str, _member("Names the sort of fault", "urn:tsm-slurm-bridge:not-found", format="uri")]
-    title: Annotated[str, _member("The same in words", "Not found")]
-    status: Annotated[int, _member("The HTTP status", 404)]
-    detail: Annotated[str, _member("What happened and what to do", "There is nothing at this address.", minLength=1)]
-    instance: Annotated[str, _member("The path that was asked for", "/jobs/17")]
+    type: Annotated[str, member("Names the sort of fault", "urn:tsm-slurm-bridge:not-found", format="uri")]
+    title: Annotated[str, member("The same in words", "Not found")]
+    status: Annotated[int, member("The HTTP status", 404)]
+    detail: Annotated[str, member("What happened and what to do", "There is nothing at this address.", minLength=1)]
+    instance: Annotated[str, member("The path that was asked for", "/jobs/17")]
     request_id: RequestId
-    retryable: Annotated[bool, _member("Whether sending the same request again can help", False)]
-    code: Annotated[int, _member("Slurm's own error number, or 1", 1)]
-    err: Annotated[str, _member("Slurm's own words, or `detail`", "There is nothing at this address.")]
+    retryable: Annotated[bool, member("Whether sending the same request again can help", False)]
+    code: Annotated[int, member("Slurm's own error number, or 1", 1)]
+    err: Annotated[str, member("Slurm's own words, or `detail`", "There is nothing at this address.")]
     out: Literal[""]
     errors: NotRequired[Annotated[list[FieldErrorDocument], Field(description="Every field at fault", min_length=1)]]
     idempotency_key: NotRequired[
         Annotated[
             str | None,
-            _member("Send the request again with this as `Idempotency-Key`", "27d5c35325ff4658bc06d513f53d4b11"),
+            member("Send the request again with this as `Idempotency-Key`", "27d5c35325ff4658bc06d513f53d4b11"),
         ]
     ]
 
@@ -289,8 +206,8 @@ class FoundDocument(TypedDict):
 class NotFoundDocument(TypedDict):
     """The answer for an id that no job has, or for which it could not be done."""
 
-    job_id: Annotated[str, _member("The text that was asked for", "99")]
-    status: Annotated[int, _member("The status of the problem", 404, minimum=400, maximum=599)]
+    job_id: Annotated[str, member("The text that was asked for", "99")]
+    status: Annotated[int, member("The status of the problem", 404, minimum=400, maximum=599)]
     problem: ProblemDocument
 
 
@@ -324,7 +241,7 @@ class CheckDocument(TypedDict):
     """How one dependency stands."""
 
     ok: bool
-    detail: Annotated[str, _member("In words", "answers", minLength=1)]
+    detail: Annotated[str, member("In words", "answers", minLength=1)]
 
 
 CheckName = Literal["controller", "failover", "accounting", "workers", "board", "nodes"]

@@ -29,13 +29,12 @@ from bridge.core.errors import (
     UnsupportedMediaTypeError,
 )
 from bridge.core.scopes import Scope
+from bridge.http.documents.failure_models import FailuresDocument, FailuresRetryDocument
 from bridge.http.documents.page_models import CallerDocument, HistoryDocument
 from bridge.http.documents.problems import problem_document
 from bridge.http.documents.response_models import (
     BatchDocument,
     CancellationsDocument,
-    FailuresDocument,
-    FailuresRetryDocument,
     HealthDocument,
     JobDocument,
     JobListDocument,
