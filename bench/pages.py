@@ -1,9 +1,9 @@
-"""What pages that people have open cost the controller, and those who submit.
+"""What open pages cost the controller, and clients that submit.
 
 Usage, as root in the box: ./container/shell python -m bench.pages [--pages 50] [--rounds 5] [--seconds 5]
 
-Each page asks for what the overview asks for, as often. First nobody submits: with some thousand jobs in the queue it
-counts the requests at the controller and the CPU time of the service, workers included. Then each round measures
+Each page sends the requests of the overview, as often as it does. First no client submits: the bench counts the requests
+at the controller and the CPU time of the service, workers included, with some thousand jobs in the queue. Each round measures
 submissions beside one client that asks how a job stands, for whom the bridge looks at the queue once a second, and
 beside the pages; each time on a Slurm and a bridge of its own. The ratio is the median of the rounds' ratios.
 """

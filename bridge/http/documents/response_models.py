@@ -119,7 +119,7 @@ class JobFields(TypedDict):
         int | None, member("How many runs it may have, after faults that may pass; `null`: one", None)
     ]
     array_job_id: Annotated[
-        str | None, member("Slurm's id of the array that it is an element of; `null`: it is none", None)
+        str | None, member("Id of the array that the job belongs to; `null`: it belongs to none", None)
     ]
     lane: Annotated[str, member("`live`, or `bulk`: behind live jobs", "live")]
     caller: Annotated[
@@ -131,7 +131,7 @@ class JobFields(TypedDict):
     ]
     replaced_by_job_id: Annotated[
         str | None,
-        member("The job that runs instead of this one, and was cancelled for it; `null`: there is none", None),
+        member("The job for which this one was cancelled, and which does its work; `null`: there is none", None),
     ]
     explanation: Annotated[
         str, member("Why it waits, or why it ended as it did, in one sentence", "finished normally", minLength=1)

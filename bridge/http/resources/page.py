@@ -32,6 +32,7 @@ class StatusPageResource:
         response.set_header("Referrer-Policy", "no-referrer")
         response.set_header("X-Content-Type-Options", "nosniff")
         if file.tag in (request.if_none_match or ()):
+            response.set_header("Vary", "Accept-Encoding")
             response.status = falcon.HTTP_304
         else:
             response.content_type = file.media_type

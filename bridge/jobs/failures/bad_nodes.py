@@ -28,9 +28,8 @@ class _Node:
     """What has ended there lately. Times are in seconds since the epoch."""
 
     ended_well_at: int = 0  # the last time
-    failed: dict[str, tuple[int, UUID]] = field(
-        default_factory=dict
-    )  # since then, by job id: when, and for which thing
+    # Since then, by job id: when, and for which thing.
+    failed: dict[str, tuple[int, UUID]] = field(default_factory=dict)
     left_out_until: float = 0.0
 
 
@@ -58,6 +57,8 @@ class BadNodes:
 
     def left_out(self, kind: str, lane: str | None = None) -> tuple[str, ...]:
         """The names of the nodes that a new job of this kind in this lane does without."""
+        if not self.is_on:
+            return ()
         now = time.time()
         with self._lock:
             nodes = self._nodes.get((kind, lane), {})

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -30,9 +31,9 @@ class RetryPolicy:
     def __init__(self, kinds: Mapping[str, KindSettings], bad_nodes: BadNodes) -> None:
         self._kinds = kinds
         self._bad_nodes = bad_nodes
-        self._refused: dict[tuple[str, int | None], None] = {}  # runs, by id and time of submission
+        self._refused: OrderedDict[tuple[str, int | None], None] = OrderedDict()  # runs, by id and time of submission
         # By job id: of which run another one was asked for, and when on the monotonic clock.
-        self._asked: dict[str, tuple[int | None, float]] = {}
+        self._asked: OrderedDict[str, tuple[int | None, float]] = OrderedDict()
 
     def runs_again(self, job: JobSnapshot, metadata: JobMetadata) -> bool:
         """Whether a bridge is to put the job back into the queue: its run has ended, and another one may end well."""
@@ -78,7 +79,7 @@ class RetryPolicy:
         _remember(self._refused, (job.id, job.snapshot.submit_time), None)
 
 
-def _remember(runs: dict[K, V], run: K, value: V) -> None:
+def _remember(runs: OrderedDict[K, V], run: K, value: V) -> None:
     runs[run] = value
     if len(runs) > REMEMBERED_MAX:
-        del runs[next(iter(runs))]
+        runs.popitem(last=False)

@@ -108,20 +108,16 @@ class ChainRecovery:
             with _telling_of_refusals(jobs[0]):
                 self._settle_held(jobs, deadline)
         for job in self._chains.restarted():
-            with _telling_of_refusals(job):
-                if self._must_wait(job):
+            follower = self._known_jobs.follow_up_of(job)
+            if follower is not None:
+                if _is_yet_to_end(follower):
                     continue
-                self._settle_restarted(job, deadline)
+                with _telling_of_refusals(job):
+                    self._settle_restarted(job, follower, deadline)
             self._chains.close(job)
 
-    def _must_wait(self, first: Job) -> bool:
-        """Whether a shared follower is yet to end, which may have begun before."""
-        follower = self._known_jobs.follow_up_of(first)
-        return follower is not None and follower.is_shared and not (follower.has_ended or follower.is_left_held)
-
-    def _settle_restarted(self, first: Job, deadline: Deadline) -> None:
-        follower = self._known_jobs.follow_up_of(first)
-        if follower is None or _has_followed(follower, first):
+    def _settle_restarted(self, first: Job, follower: Job, deadline: Deadline) -> None:
+        if _has_followed(follower, first):
             return
         if follower.was_in_vain or follower.is_shared or follower.is_left_held:
             # Of several that it followed, this one's data is what has not been checked.
@@ -138,6 +134,11 @@ class ChainRecovery:
         elif self._chains.are_abandoned(jobs):
             self._gateway.cancel(cancellation_of(jobs, only_waiting=True), deadline)
             log.warning("cancelled a job that an interrupted request had left", extra={"job_id": job_id})
+
+
+def _is_yet_to_end(follower: Job) -> bool:
+    """Whether it is shared, and may have begun before the job that it follows ran again."""
+    return follower.is_shared and not (follower.has_ended or follower.is_left_held)
 
 
 def _has_followed(follower: Job, first: Job) -> bool:
