@@ -2,10 +2,11 @@
 
 Usage, as root in the box: ./container/shell python -m bench.pages [--pages 50] [--rounds 5] [--seconds 5]
 
-Each page sends the requests of the overview, as often as it does. First no client submits: the bench counts the requests
-at the controller and the CPU time of the service, workers included, with some thousand jobs in the queue. Each round measures
-submissions beside one client that asks how a job stands, for whom the bridge looks at the queue once a second, and
-beside the pages; each time on a Slurm and a bridge of its own. The ratio is the median of the rounds' ratios.
+Each page sends the requests of the overview, as often as it does. First no client submits: the bench counts the
+requests at the controller and the CPU time of the service, workers included, with some thousand jobs in the queue. Each
+round measures submissions beside one client that asks how a job stands, for whom the bridge looks at the queue once a
+second, and beside the pages; each time on a Slurm and a bridge of its own. The ratio is the median of the rounds'
+ratios.
 """
 
 import argparse

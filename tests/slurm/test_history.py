@@ -113,7 +113,8 @@ def test_accounting_says_what_the_controller_says(slurm: PrivateSlurm, gateway: 
 def test_what_a_job_used_is_told_as_sacct_tells_it(slurm: PrivateSlurm, gateway: SlurmGateway) -> None:
     busy = "python3 -c 'x = bytearray(50 << 20)\nimport time\nwhile time.process_time() < 3: pass'"
     idle = past(gateway, submit(slurm))
-    used = past(gateway, submit(slurm, "--mem=100", script=busy))
+    # Slurm looks at memory at intervals, and no more at the end.
+    used = past(gateway, submit(slurm, "--mem=100", "--acctg-freq=1", script=busy))
     fields = ["--noheader", "--parsable2", "--noconvert", "--format=CPUTimeRAW,TotalCPU,MaxRSS"]
     _, total_cpu, max_rss = slurm.run("sacct", f"--jobs={used.job_id}.batch", *fields).strip().split("|")
     minutes, seconds = total_cpu.split(":")

@@ -25,12 +25,11 @@ from tests.support.simulated_cluster import (
     Request,
     SimulatedBridge,
     SimulatedCluster,
-    VirtualTime,
     copied,
     has_ended,
     request_for,
-    virtual_time,
 )
+from tests.support.virtual_time import VirtualTime, virtual_time
 
 STEPS_OF_A_RUN = 50
 QUIET_ROUNDS = 40  # of recovery, in which all that can be put right is

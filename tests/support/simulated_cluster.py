@@ -1,25 +1,20 @@
 """Bridges on one in-memory cluster, with a clock that moves only when something waits. One thread plays all of them."""
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from types import ModuleType, SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 from uuid import UUID
 
 from msgspec.structs import replace
 
-from bridge.core import deadline as deadline_module
 from bridge.core.deadline import Deadline
 from bridge.core.errors import BridgeError, IdempotencyMismatchError
 from bridge.core.key_locks import KeyLocks
 from bridge.jobs.requests.factory import JobFactory
 from bridge.jobs.requests.kinds import ParseRequest, QaqcRequest
 from bridge.jobs.requests.metadata import JobMetadata
-from bridge.jobs.status import controller_trust, ledger, look_interval, past_jobs, queue_cache, watched_gateway
 from bridge.jobs.status.controller_trust import ControllerTrust
 from bridge.jobs.status.ledger import SubmissionLedger
 from bridge.jobs.status.past_jobs import PastJobs
@@ -42,9 +37,9 @@ from bridge.slurm.errors import outcome_unknown, reading_error
 from bridge.slurm.messages import ControllerFacts, FollowedJob, JobDescriptor, JobSnapshot, QueueChange, RpcLimit
 from bridge.slurm.observed_gateway import ObservedGateway
 from bridge.slurm.states import FINISHED_STATES
-from tests.support import memory_gateway
 from tests.support.memory_gateway import NO_ANSWER, MemoryGateway
 from tests.support.samples import HASHES, settings
+from tests.support.virtual_time import VirtualTime
 
 SETTINGS = settings()
 REQUEST_SECONDS = 15.0
@@ -52,53 +47,8 @@ MESSAGE_SECONDS = 10.0  # libslurm's own patience (MessageTimeout)
 SAVE_SECONDS = 5.0  # of work, after which slurmctld has saved a job (SAVE_MAX_WAIT)
 KEPT_HOURS = 24  # ended jobs are found by their keys, where there is accounting
 CALL_SECONDS = 0.002  # what a call takes where nothing is wrong
-TIMED: tuple[ModuleType, ...] = (
-    *(deadline_module, controller_trust, ledger, look_interval, past_jobs, queue_cache, watched_gateway),
-    *(key_history, recovery, sender, chains, chain_recovery, memory_gateway),
-)
 
 Request = tuple[str | None, str, str]  # caller, key in the comment and digest: who asked for what
-
-
-class VirtualTime:
-    """Stands in for `time`."""
-
-    def __init__(self) -> None:
-        self.now_seconds = 1_800_000_000.0
-        self.on_change: Callable[[], None] = lambda: None
-
-    def monotonic(self) -> float:
-        """As `time.monotonic`."""
-        return self.now_seconds
-
-    time = monotonic
-
-    def sleep(self, seconds: float) -> None:
-        """Let so much time pass."""
-        self.now_seconds += max(0.0, seconds)
-        self.on_change()
-
-
-@contextmanager
-def virtual_time() -> Iterator[VirtualTime]:
-    """Let the bridge's modules live in it; whoever waits lets it pass."""
-    clock = VirtualTime()
-
-    class Condition(threading.Condition):
-        def wait(self, timeout: float | None = None) -> bool:
-            clock.sleep(timeout or 0.0)
-            return False
-
-    stand_in = SimpleNamespace(Condition=Condition, Thread=threading.Thread)
-    patches = [patch.object(module, "time", clock) for module in TIMED]
-    with patch.object(queue_cache, "threading", stand_in):
-        for one in patches:
-            one.start()
-        try:
-            yield clock
-        finally:
-            for one in patches:
-                one.stop()
 
 
 @dataclass

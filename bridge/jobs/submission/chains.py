@@ -15,13 +15,13 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bridge.core.deadline import Deadline
 from bridge.core.errors import BridgeError, OutcomeUnknownError
 from bridge.core.key_locks import KeyLocks
 from bridge.jobs.requests.factory import JobFactory, Place
-from bridge.jobs.requests.idempotency import IdentityHashes, RequestIdentity
+from bridge.jobs.requests.idempotency import IdentityHashes
 from bridge.jobs.requests.kinds import JobRequest
 from bridge.jobs.requests.metadata import JobMetadata
 from bridge.jobs.status.job_view import Job
@@ -38,6 +38,19 @@ from bridge.slurm.messages import Cancel
 log = logging.getLogger(__name__)
 
 SHARED_MAX = 20  # jobs that one follows; a comment has room for that many ids
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """The job that another one is to follow, or the elements of an array, each of which one is to follow."""
+
+    id: str  # the array's, where it is one
+    metadata: JobMetadata
+    indices: Sequence[int] | None
+
+    @property
+    def job_ids(self) -> list[str]:
+        return ids_of(self.id, self.indices)
 
 
 class ChainSubmitter:
@@ -82,7 +95,7 @@ class ChainSubmitter:
         job_ids = ids_of(first.job_id, attempt.descriptor.indices)
         if first.metadata == attempt.metadata:
             indices = None if attempt.descriptor.indices is None else [*follow_ups]
-            seconds = self._followed(first.job_id, first.metadata, indices, follow_ups, attempt, is_own=True)
+            seconds = self._followed(_First(first.job_id, first.metadata, indices), follow_ups, attempt, is_own=True)
             return [seconds.get(job_id) for job_id in job_ids]
         # Another bridge has submitted the first one, and maybe the second.
         self._cache.take_trusted_look(attempt.deadline)
@@ -104,8 +117,8 @@ class ChainSubmitter:
                 raise OutcomeUnknownError(
                     "An earlier attempt was interrupted, and will be taken back: send the request again."
                 )
-            first_id, indices = whole_id(jobs[0].id), indices_of(job.id for job in jobs)
-            ids |= self._followed(first_id, jobs[0].metadata, indices, follow_ups, attempt, is_own=False)
+            first = _First(whole_id(jobs[0].id), jobs[0].metadata, indices_of(job.id for job in jobs))
+            ids |= self._followed(first, follow_ups, attempt, is_own=False)
         return [ids[first.id] if first else None for first in firsts]
 
     def _shown(self, job_id: str, metadata: JobMetadata) -> Job | None:
@@ -118,54 +131,38 @@ class ChainSubmitter:
         return follower.id if follower else None
 
     def _followed(
-        self,
-        first_id: str,
-        first: JobMetadata,
-        indices: Sequence[int] | None,
-        follow_ups: Mapping[int, JobRequest],
-        attempt: Attempt,
-        *,
-        is_own: bool,
+        self, first: _First, follow_ups: Mapping[int, JobRequest], attempt: Attempt, *, is_own: bool
     ) -> Mapping[str, str | None]:
         """The ids of what follows the job, or the elements, by their own. `is_own`: this request has submitted it.
 
         Where Slurm refuses what was to follow, another bridge may have done it meanwhile, for the same request.
         """
-        job_ids = ids_of(first_id, indices)
         try:
-            second_id = self._follow(first_id, first, indices, follow_ups, attempt)
+            second_id = self._follow(first, follow_ups, attempt)
         except OutcomeUnknownError:  # it may be there
             raise
         except BridgeError:
             followers: Mapping[str, str | None] = {}
             with suppress(BridgeError):
                 self._cache.take_trusted_look(attempt.deadline)
-                jobs = [job for job_id in job_ids if (job := self._shown(job_id, first))]
+                jobs = [job for job_id in first.job_ids if (job := self._shown(job_id, first.metadata))]
                 followers = {job.id: self._follower_id(job) for job in jobs}
                 if is_own and not any(followers.values()) and all(job.is_held for job in jobs):
-                    self._take_back(first_id, first, indices, attempt.deadline)
+                    self._take_back(first, attempt.deadline)
             if not followers or None in followers.values():
                 raise
             return followers
-        return dict(zip(job_ids, ids_of(second_id, indices), strict=True))
+        return dict(zip(first.job_ids, ids_of(second_id, first.indices), strict=True))
 
-    def _follow(
-        self,
-        first_id: str,
-        first: JobMetadata,
-        indices: Sequence[int] | None,
-        follow_ups: Mapping[int, JobRequest],
-        attempt: Attempt,
-    ) -> str:
-        identity = self._hashes.follow_up_identity(first, follow_ups, attempt.identity.client_key)
-        if indices is not None or not self.is_sharing:
-            place = Place(first_id, until=0 if self.is_sharing else None)
-            return self._submit(first_id, first, identity, place, indices, follow_ups, attempt)
+    def _follow(self, first: _First, follow_ups: Mapping[int, JobRequest], attempt: Attempt) -> str:
+        identity = self._hashes.follow_up_identity(first.metadata, follow_ups, attempt.identity.client_key)
+        attempt = replace(attempt, identity=identity)
+        if first.indices is not None or not self.is_sharing:
+            return self._submit(first, Place(first.id, until=0 if self.is_sharing else None), follow_ups, attempt)
         with self._key_locks.hold(f"follow-up {identity.digest}", attempt.deadline):
             self._cache.take_look(attempt.deadline)
             replaced = self._replaceable(identity.digest)
-            place = self._place_instead(replaced, first_id)
-            second_id = self._submit(first_id, first, identity, place, indices, follow_ups, attempt)
+            second_id = self._submit(first, self._place_instead(replaced, first.id), follow_ups, attempt)
             for job in replaced:
                 self._cancel_replaced(job, attempt.deadline)
         return second_id
@@ -193,31 +190,21 @@ class ChainSubmitter:
         except BridgeError as error:
             log.info("a job runs beside the one that was to replace it", extra={"job_id": job.id, "detail": str(error)})
 
-    def _submit(
-        self,
-        first_id: str,
-        first: JobMetadata,
-        identity: RequestIdentity,
-        place: Place,
-        indices: Sequence[int] | None,
-        follow_ups: Mapping[int, JobRequest],
-        attempt: Attempt,
-    ) -> str:
+    def _submit(self, first: _First, place: Place, follow_ups: Mapping[int, JobRequest], attempt: Attempt) -> str:
         descriptor, metadata = self._factory.describe_follow_up(
-            follow_ups, first, identity, place, indices, attempt.descriptor.running_max
+            follow_ups, first.metadata, attempt.identity, place, first.indices, attempt.descriptor.running_max
         )
-        second = self._attempts.submit(
-            replace(attempt, identity=identity, descriptor=descriptor, metadata=metadata, first=first)
-        )
+        second = self._attempts.submit(replace(attempt, descriptor=descriptor, metadata=metadata, first=first.metadata))
         try:
-            self._gateway.release(first_id, attempt.deadline)
+            self._gateway.release(first.id, attempt.deadline)
         except BridgeError as error:
-            log.info("a job begins later than it could", extra={"job_id": first_id, "detail": str(error)})
+            log.info("a job begins later than it could", extra={"job_id": first.id, "detail": str(error)})
         return second.job_id
 
-    def _take_back(self, first_id: str, first: JobMetadata, indices: Sequence[int] | None, deadline: Deadline) -> None:
-        for index in indices or (None,):
-            self._ledger.withdraw((first.key_of(index), first.digest))
-        cancel_id = first_id if indices is None else elements_id(first_id, indices)
-        self._gateway.cancel(Cancel(cancel_id, first.to_json(), None, only_waiting=True), deadline)
-        log.info("took back a job that none would have followed", extra={"job_id": first_id})
+    def _take_back(self, first: _First, deadline: Deadline) -> None:
+        metadata = first.metadata
+        for index in first.indices or (None,):
+            self._ledger.withdraw((metadata.key_of(index), metadata.digest))
+        cancel_id = first.id if first.indices is None else elements_id(first.id, first.indices)
+        self._gateway.cancel(Cancel(cancel_id, metadata.to_json(), None, only_waiting=True), deadline)
+        log.info("took back a job that none would have followed", extra={"job_id": first.id})

@@ -12,7 +12,8 @@ import pytest
 from bridge.core.deadline import Deadline
 from bridge.slurm.messages import JobDescriptor
 from tests.support import simulated_cluster
-from tests.support.simulated_cluster import SimulatedBridge, SimulatedCluster, VirtualTime, virtual_time
+from tests.support.simulated_cluster import SimulatedBridge, SimulatedCluster
+from tests.support.virtual_time import VirtualTime, virtual_time
 
 PLAYS = 80
 STEPS = 25
