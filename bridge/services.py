@@ -149,6 +149,7 @@ class Services:
             cache,
             known_jobs,
             ledger,
+            trust,
             key_locks,
             open_chains,
             settings.qaqc_coalesce_seconds,
