@@ -280,7 +280,17 @@ class SimulatedBridge:
             HASHES,
             attempt_submitter,
             chains.ChainSubmitter(
-                factory, HASHES, gateway, attempt_submitter, self.cache, known, self.ledger, locks, open_chains, 0
+                factory,
+                HASHES,
+                gateway,
+                attempt_submitter,
+                self.cache,
+                known,
+                self.ledger,
+                trust,
+                locks,
+                open_chains,
+                0,
             ),
             self.cache,
             known,

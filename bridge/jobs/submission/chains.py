@@ -18,19 +18,22 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from bridge.core.deadline import Deadline
-from bridge.core.errors import BridgeError, OutcomeUnknownError
+from bridge.core.errors import BridgeError, ControllerUnreachableError, OutcomeUnknownError
 from bridge.core.key_locks import KeyLocks
 from bridge.jobs.requests.factory import JobFactory, Place
 from bridge.jobs.requests.idempotency import IdentityHashes
 from bridge.jobs.requests.kinds import JobRequest
 from bridge.jobs.requests.metadata import JobMetadata
-from bridge.jobs.status.job_view import Job
+from bridge.jobs.status.controller_trust import ControllerTrust
+from bridge.jobs.status.job_view import Job, Origin
 from bridge.jobs.status.ledger import SubmissionLedger
 from bridge.jobs.status.queue_cache import QueueCache
 from bridge.jobs.submission.arrays import by_array, indices_of
 from bridge.jobs.submission.attempts import Attempt, AttemptSubmitter, Submission
 from bridge.jobs.submission.chain_recovery import OpenChains
 from bridge.jobs.submission.known_jobs import KnownJobs
+from bridge.jobs.submission.sender import CONTESTED_SECONDS
+from bridge.slurm.errors import outcome_unknown
 from bridge.slurm.gateway import Gateway
 from bridge.slurm.job_ids import elements_id, ids_of, whole_id
 from bridge.slurm.messages import Cancel
@@ -41,8 +44,8 @@ SHARED_MAX = 20  # jobs that one follows; a comment has room for that many ids
 
 
 @dataclass(frozen=True, slots=True)
-class _First:
-    """The job that another one is to follow, or the elements of an array, each of which one is to follow."""
+class _Part:
+    """One of the two jobs; or elements of an array, each of which follows one of the other array, or is followed."""
 
     id: str  # the array's, where it is one
     metadata: JobMetadata
@@ -65,6 +68,7 @@ class ChainSubmitter:
         cache: QueueCache,
         known_jobs: KnownJobs,
         ledger: SubmissionLedger,
+        trust: ControllerTrust,
         key_locks: KeyLocks,
         chains: OpenChains,
         coalesce_seconds: int,
@@ -76,6 +80,7 @@ class ChainSubmitter:
         self._cache = cache
         self._known_jobs = known_jobs
         self._ledger = ledger
+        self._trust = trust
         self._key_locks = key_locks
         self._chains = chains
         self._coalesce_seconds = coalesce_seconds
@@ -95,7 +100,7 @@ class ChainSubmitter:
         job_ids = ids_of(first.job_id, attempt.descriptor.indices)
         if first.metadata == attempt.metadata:
             indices = None if attempt.descriptor.indices is None else [*follow_ups]
-            seconds = self._followed(_First(first.job_id, first.metadata, indices), follow_ups, attempt, is_own=True)
+            seconds = self._followed(_Part(first.job_id, first.metadata, indices), follow_ups, attempt, is_own=True)
             return [seconds.get(job_id) for job_id in job_ids]
         # Another bridge has submitted the first one, and maybe the second.
         self._cache.take_trusted_look(attempt.deadline)
@@ -117,7 +122,7 @@ class ChainSubmitter:
                 raise OutcomeUnknownError(
                     "An earlier attempt was interrupted, and will be taken back: send the request again."
                 )
-            first = _First(whole_id(jobs[0].id), jobs[0].metadata, indices_of(job.id for job in jobs))
+            first = _Part(whole_id(jobs[0].id), jobs[0].metadata, indices_of(job.id for job in jobs))
             ids |= self._followed(first, follow_ups, attempt, is_own=False)
         return [ids[first.id] if first else None for first in firsts]
 
@@ -131,7 +136,7 @@ class ChainSubmitter:
         return follower.id if follower else None
 
     def _followed(
-        self, first: _First, follow_ups: Mapping[int, JobRequest], attempt: Attempt, *, is_own: bool
+        self, first: _Part, follow_ups: Mapping[int, JobRequest], attempt: Attempt, *, is_own: bool
     ) -> Mapping[str, str | None]:
         """The ids of what follows the job, or the elements, by their own. `is_own`: this request has submitted it.
 
@@ -154,7 +159,7 @@ class ChainSubmitter:
             return followers
         return dict(zip(first.job_ids, ids_of(second_id, first.indices), strict=True))
 
-    def _follow(self, first: _First, follow_ups: Mapping[int, JobRequest], attempt: Attempt) -> str:
+    def _follow(self, first: _Part, follow_ups: Mapping[int, JobRequest], attempt: Attempt) -> str:
         identity = self._hashes.follow_up_identity(first.metadata, follow_ups, attempt.identity.client_key)
         attempt = replace(attempt, identity=identity)
         if first.indices is not None or not self.is_sharing:
@@ -190,21 +195,39 @@ class ChainSubmitter:
         except BridgeError as error:
             log.info("a job runs beside the one that was to replace it", extra={"job_id": job.id, "detail": str(error)})
 
-    def _submit(self, first: _First, place: Place, follow_ups: Mapping[int, JobRequest], attempt: Attempt) -> str:
+    def _submit(self, first: _Part, place: Place, follow_ups: Mapping[int, JobRequest], attempt: Attempt) -> str:
         descriptor, metadata = self._factory.describe_follow_up(
             follow_ups, first.metadata, attempt.identity, place, first.indices, attempt.descriptor.running_max
         )
         second = self._attempts.submit(replace(attempt, descriptor=descriptor, metadata=metadata, first=first.metadata))
+        if self._trust.was_disturbed_within(CONTESTED_SECONDS):  # else the controller cannot have crashed meanwhile
+            self._require(first, _Part(second.job_id, second.metadata, first.indices), attempt)
         try:
             self._gateway.release(first.id, attempt.deadline)
         except BridgeError as error:
             log.info("a job begins later than it could", extra={"job_id": first.id, "detail": str(error)})
         return second.job_id
 
-    def _take_back(self, first: _First, deadline: Deadline) -> None:
-        metadata = first.metadata
-        for index in first.indices or (None,):
+    def _require(self, first: _Part, second: _Part, attempt: Attempt) -> None:
+        """Raise `OutcomeUnknownError` where a controller that crashed has lost the first job: the second is taken back.
+
+        It would follow the job that has the id by now. `JobRecovery` submits the first again, and the request that
+        comes again completes it.
+        """
+        try:
+            self._cache.take_look(attempt.deadline)
+            views = [self._cache.find(job_id) for job_id in first.job_ids]
+            if all(view and view.origin is Origin.CONTROLLER and view.job.metadata == first.metadata for view in views):
+                return
+            self._take_back(second, attempt.deadline)
+        except ControllerUnreachableError as error:
+            log.info("the first of two jobs may be lost", extra={"job_id": first.id, "detail": str(error)})
+        raise outcome_unknown("The controller was away meanwhile").with_key(attempt.identity.client_key)
+
+    def _take_back(self, part: _Part, deadline: Deadline) -> None:
+        metadata = part.metadata
+        for index in part.indices or (None,):
             self._ledger.withdraw((metadata.key_of(index), metadata.digest))
-        cancel_id = first.id if first.indices is None else elements_id(first.id, first.indices)
+        cancel_id = part.id if part.indices is None else elements_id(part.id, part.indices)
         self._gateway.cancel(Cancel(cancel_id, metadata.to_json(), None, only_waiting=True), deadline)
-        log.info("took back a job that none would have followed", extra={"job_id": first.id})
+        log.info("took back a job of two, where the other is not there", extra={"job_id": part.id})

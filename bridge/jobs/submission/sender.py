@@ -58,8 +58,9 @@ class JobSender:
         if not self._is_contested:
             return None
         try:
-            other = self._other_that_stays(job_id, metadata, deadline, indices)
-            if other is None and not (metadata.qaqc or metadata.until):
+            own, other = self._own_and_other_that_stays(job_id, metadata, deadline, indices)
+            # Where a crash has lost it, its id may be another's.
+            if own is not None and other is None and not (metadata.qaqc or metadata.until):
                 self._gateway.release(job_id, deadline)
         except BridgeError as error:
             log.info("a job begins later than it could", extra={"job_id": job_id, "detail": str(error)})
@@ -70,9 +71,10 @@ class JobSender:
     def _is_contested(self) -> bool:
         return self._trust.limits_requests or self._trust.was_disturbed_within(CONTESTED_SECONDS)
 
-    def _other_that_stays(
+    def _own_and_other_that_stays(
         self, job_id: str, metadata: JobMetadata, deadline: Deadline, indices: Sequence[int] | None
-    ) -> Job | None:
+    ) -> tuple[Job | None, Job | None]:
+        """The job as the queue has it, and the one that stays instead."""
         first = None if indices is None else indices[0]
         (first_id, *_) = ids_of(job_id, indices)
         key = metadata.key_of(first)
@@ -84,10 +86,10 @@ class JobSender:
             own = next((job for job in jobs if job.id == first_id and job.metadata == metadata), None)
             others = [job for job in jobs if job not in superfluous and job is not own and job.state != "CANCELLED"]
             if own is None or not others or (own not in superfluous and own.state != "CANCELLED"):
-                return None
+                return own, None
             cancel_id = job_id if indices is None else elements_id(job_id, indices)
             request = replace(own.cancellation(only_waiting=True), job_id=cancel_id)
             if own.state == "CANCELLED" or self._gateway.cancel(request, deadline):
                 log.info("gave way to a job of the same request", extra={"job_id": job_id, "other": others[0].id})
-                return others[0]
+                return own, others[0]
             # It has begun, or another bridge has cancelled it: the next look shows which.

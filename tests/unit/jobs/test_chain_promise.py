@@ -28,10 +28,14 @@ class MortalPort(simulated_cluster.Port):
     """The way to the cluster of a bridge that may end before or after a submission or a release."""
 
     calls_left: int | None = None  # None: it lives on
+    before_second: Callable[[], None] | None = None  # what happens before the next second job is submitted
 
     def submit(self, descriptor: JobDescriptor, deadline: Deadline) -> str:
         """See `Gateway`."""
         self._count()
+        if MortalPort.before_second and descriptor.dependency:
+            happen, MortalPort.before_second = MortalPort.before_second, None
+            happen()
         job_id = super().submit(descriptor, deadline)
         self._count()
         return job_id
@@ -72,13 +76,16 @@ class Play:
             self.stop,
             self.kill,
             self.crash,
+            self.crash_in_between,
             self.wait,
             self.check,
         ]
         self.chance.choice(steps)()
 
     def post(self) -> None:
-        place = self.chance.randrange(2)
+        self.post_to(self.chance.randrange(2))
+
+    def post_to(self, place: int) -> None:
         key = f"k{self.chance.randrange(KEYS)}"
         self.asked.add(key)
         try:
@@ -103,6 +110,18 @@ class Play:
 
     def crash(self) -> None:
         self.cluster.crash(self.cluster.unsaved(self.chance.randrange(4)))
+
+    def crash_in_between(self) -> None:
+        """The controller crashes before it has a second job, and the other bridge's get the ids of lost ones."""
+        place = self.chance.randrange(2)
+
+        def crash() -> None:
+            self.crash()
+            self.post_to(1 - place)
+
+        MortalPort.before_second = crash
+        self.post_to(place)
+        MortalPort.before_second = None
 
     def wait(self) -> None:
         self.clock.sleep(self.chance.choice([0.1, 2.0, 40.0]))
