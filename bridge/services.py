@@ -212,6 +212,7 @@ def _request_rules(settings: Settings) -> RequestRules:
             HostRules.of(settings.source_hosts, settings.denied_hosts),
             settings.source_folders,
         ),
+        items_max=settings.batch.max_items,
     )
 
 
