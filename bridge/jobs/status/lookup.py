@@ -3,6 +3,7 @@
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
@@ -183,8 +184,9 @@ class JobLookup:
             return view
         if past is None:
             return view
-        known = replace(view.job.snapshot, cancelled_by=past.snapshot.cancelled_by)
-        return JobView(Job(known, view.job.metadata), view.origin, view.seen_at)
+        job = copy(view.job)
+        job.snapshot = replace(job.snapshot, cancelled_by=past.snapshot.cancelled_by)
+        return JobView(job, view.origin, view.seen_at)
 
     def _past(self, since: float | None, deadline: Deadline) -> tuple[list[Job], str | None]:
         """The jobs submitted since then of which accounting knows more than the cache; or why they are missing."""
