@@ -100,10 +100,12 @@ def test_each_observation_is_stored_once(
         first.process.kill()
         first.process.wait()
         wait_until(lambda: len(running_on_second(slurm)) == CPUS, "the node is full", 120)
+        slurm.run("scontrol", "update", "NodeName=n2", "State=DRAIN", "Reason=to-be-lost")
         lost = running_on_second(slurm)
         slurm.lose_node(2)
         wait_until(lambda: not running_on_second(slurm), "Slurm finds that the node is lost", 60)
         slurm.start_node(2)
+        slurm.run("scontrol", "update", "NodeName=n2", "State=RESUME")
         bridge = stack.enter_context(running_bridge(shared_folder, environment))
         jobs = [bridge.wait_until_finished(job_id, seconds=240) for job_id in job_ids]
     for number, job in enumerate(jobs):
