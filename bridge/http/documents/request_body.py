@@ -50,7 +50,7 @@ def refuse_query(request: falcon.Request) -> None:
     """Raise `InvalidRequestError` where the address has a query string, on a route that knows none."""
     if request.params:
         raise InvalidRequestError(
-            [FieldError(name[:100], "is not a parameter of this route") for name in request.params]
+            [FieldError(name[:100], "is not a parameter of this route") for name in list(request.params)[:ERRORS_MAX]]
         )
 
 

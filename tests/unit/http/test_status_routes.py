@@ -160,6 +160,16 @@ def test_a_bad_question_about_many_is_refused(client: Client, body: str) -> None
     assert client.simulate_post("/jobs/query", body=body, content_type="application/json").status_code == 422
 
 
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/query"])
+def test_of_countless_faults_a_hundred_are_told(client: Client, path: str) -> None:
+    method = "POST" if path == "/jobs/query" else "GET"
+    query = "&".join(f"p{number}=1" for number in range(2000))
+    answer = client.simulate_request(
+        method, path, query_string=query, headers={"Content-Type": "application/json"}, body='{"ids":[]}'
+    )
+    assert (answer.status_code, len(answer.json["errors"])) == (422, 100)
+
+
 def test_too_many_who_wait_are_answered_at_once(client: Client, gateway: MemoryGateway) -> None:
     job_id = submit(gateway)
     wait_until(lambda: client.simulate_get(f"/jobs/{job_id}").status_code == 200, "it is seen")
