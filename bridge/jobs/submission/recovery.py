@@ -89,7 +89,8 @@ class JobRecovery:
         self._pause_seconds = pauses.min_seconds
         self._wake = threading.Event()
         self._is_closed = False
-        self._new_ids: dict[str, str] = {}  # of lost jobs, by the ids that they had
+        # Of lost jobs, by the ids that they had, which come again, and when the controller was started that gave them.
+        self._new_ids: dict[tuple[str, int | None], str] = {}
         self.duplicates_cancelled = 0  # since the start, as the next
         self.lost_resubmitted = 0
         self._thread = threading.Thread(target=self._run, name="recovery", daemon=True)
@@ -239,7 +240,7 @@ class JobRecovery:
         else:
             metadata = replace(job.metadata, key=self._hashes.follow_up_key(first.metadata))
         *others, own_id = (job.metadata.after or "").split(",")
-        others = [self._new_ids.get(other, other) for other in others]
+        others = [self._new_ids.get((other, job.booted_at), other) for other in others]
         after = ",".join([*others, whole_id(first.id) if first else own_id])
         has_succeeded = not is_shared and first is not None and first.is_finished
         metadata = replace(metadata, after=after)
@@ -293,10 +294,9 @@ class JobRecovery:
             log.warning("submitted a lost job again", extra={**identity, "job_id": job_id})
             for job in jobs:
                 self._ledger.withdraw(job.request)
-            self._new_ids[whole_id(jobs[0].job_id)] = job_id
             self._ledger.accept(descriptor, metadata, job_id, self._trust.booted_at, first=job.first)
             self.wake()
             if other := self._sender.give_way(job_id, metadata, deadline, indices):
-                self._ledger.accept(
-                    descriptor, other.metadata, whole_id(other.id), self._trust.booted_at, first=job.first
-                )
+                job_id = whole_id(other.id)
+                self._ledger.accept(descriptor, other.metadata, job_id, self._trust.booted_at, first=job.first)
+            self._new_ids[whole_id(job.job_id), job.booted_at] = job_id

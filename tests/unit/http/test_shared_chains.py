@@ -18,7 +18,7 @@ from tests.support.chain_clients import (
     running_bridge,
     states,
 )
-from tests.support.samples import settings
+from tests.support.samples import PARSE_BODY, settings
 from tests.support.waiting import wait_until
 
 
@@ -185,3 +185,23 @@ def test_a_shared_job_that_runs_while_an_element_comes_again_runs_once_more_afte
         gateway.put("2_1", {"state": "COMPLETED", "end_time": now + 7})
         time.sleep(3)
         assert client.simulate_get("/jobs/2_1").json["state"] == "COMPLETED"
+
+
+def test_a_shared_job_that_comes_back_follows_those_that_have_ids_of_lost_ones(gateway: InterruptedGateway) -> None:
+    with running_bridge(gateway, qaqc_coalesce_seconds=60) as client:
+        for number in range(3):
+            post(client, {**PARSE_BODY, "source": f"https://storage.example/{number}"})
+        gateway.lose("1")
+        gateway.lose("3")
+        gateway.restart()
+        wait_until(lambda: list(gateway.descriptors) == ["2", "3", "4"], "they are there again", 20)
+        for job_id in ("3", "4"):
+            wait_until(lambda: client.simulate_delete(f"/jobs/{job_id}").status_code == 202, "it is cancelled")  # noqa: B023
+            gateway.lose(job_id)
+        for number in (3, 4):
+            post(client, {**BODY, "source": f"https://storage.example/{number}"})
+        assert gateway.descriptors["6"].dependency == "afterany:3:5"
+        gateway.lose("6")
+        gateway.restart()
+        wait_until(lambda: "6" in gateway.descriptors, "it is there again", 20)
+    assert gateway.descriptors["6"].dependency == "afterany:3:5"
