@@ -33,7 +33,7 @@ from bridge.jobs.status.queue_snapshot import REMEMBERED_MAX
 from bridge.jobs.status.watched_gateway import WatchedGateway
 from bridge.jobs.submission.attempts import AttemptSubmitter
 from bridge.jobs.submission.batches import BatchSubmitter
-from bridge.jobs.submission.cancellation import JobCanceller
+from bridge.jobs.submission.cancellation import JobCanceller, RecentCancellations
 from bridge.jobs.submission.chain_recovery import ChainRecovery, OpenChains
 from bridge.jobs.submission.chains import ChainSubmitter
 from bridge.jobs.submission.key_history import KeyHistory
@@ -132,8 +132,11 @@ class Services:
         key_history = KeyHistory(gateway, settings.keys_kept_hours)
         known_jobs = KnownJobs(cache, past_jobs, key_history, hashes)
         chain_recovery = ChainRecovery(gateway, known_jobs, open_chains)
-        recovery = JobRecovery(gateway, cache, ledger, trust, known_jobs, key_locks, sender, hashes, chain_recovery)
-        open_chains.on_new = recovery.wake
+        cancellations = RecentCancellations(trust)
+        recovery = JobRecovery(
+            gateway, cache, ledger, trust, known_jobs, key_locks, sender, hashes, chain_recovery, cancellations
+        )
+        open_chains.on_new = cancellations.on_new = recovery.wake
         lookup = JobLookup(cache, past_jobs)
         failures = Failures(cache, lookup)
         automatic_retry = AutomaticRetry(gateway, cache, policy, due_jobs)
@@ -167,7 +170,7 @@ class Services:
                 settings.batch, factory, hashes, attempts, chains, cache, known_jobs, key_locks, pending_limit
             ),
             lookup=lookup,
-            canceller=JobCanceller(gateway, lookup, ledger, policy.note_cancelled),
+            canceller=JobCanceller(gateway, lookup, ledger, cancellations, policy.note_cancelled),
             retrier=JobRetrier(gateway, lookup, policy.requeue_by_hand, policy.note_asked),
             failures=failures,
             rerunner=FailureRerunner(gateway, cache, failures, policy),
@@ -212,6 +215,7 @@ def _request_rules(settings: Settings) -> RequestRules:
             HostRules.of(settings.source_hosts, settings.denied_hosts),
             settings.source_folders,
         ),
+        items_max=settings.batch.max_items,
     )
 
 

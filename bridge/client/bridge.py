@@ -119,7 +119,7 @@ class Bridge:
         A batch that was interrupted is gone on with.
         """
         body = {"items": [dict(item) for item in items], "lane": lane}
-        return msgspec.json.decode(self._post(BATCH_PATHS[kind], body, key).body, type=Batch)
+        return self._post(BATCH_PATHS[kind], body, key).read(Batch)
 
     def status(self, job_id: str) -> Job:
         """How a job stands."""
@@ -128,7 +128,7 @@ class Bridge:
     def status_of_many(self, job_ids: Sequence[str]) -> tuple[JobQueryResult, ...]:
         """How up to 1000 jobs stand, in the order asked; an id that no job has is no error of the whole."""
         answer = self._connection.ask("POST", "/jobs/query", body={"ids": list(job_ids)})
-        return msgspec.json.decode(answer.body, type=JobQueryResults).results
+        return answer.read(JobQueryResults).results
 
     def page(
         self,
@@ -150,7 +150,7 @@ class Bridge:
             "cursor": cursor,
         }
         answer = self._connection.ask("GET", "/jobs", query={name: value for name, value in wanted.items() if value})
-        return msgspec.json.decode(answer.body, type=JobPage)
+        return answer.read(JobPage)
 
     def follow(self, job_id: str, *, timeout_seconds: float | None = None) -> Iterator[Job]:
         """How a job stands now, and after each change until it is over, successful or not.
@@ -183,7 +183,7 @@ class Bridge:
     def cancel_many(self, job_ids: Sequence[str]) -> tuple[JobQueryResult, ...]:
         """End up to 1000 jobs, as those of a batch; what is wrong with one is no error of the whole."""
         answer = self._connection.ask("POST", "/jobs/cancel", body={"ids": list(job_ids)})
-        return msgspec.json.decode(answer.body, type=JobQueryResults).results
+        return answer.read(JobQueryResults).results
 
     def retry(self, job_id: str) -> Job:
         """Run a job again that has ended, with all that it had. Returns how it stands then."""
@@ -199,7 +199,7 @@ class Bridge:
             "since": since and since.isoformat(),
         }
         query = {name: value for name, value in wanted.items() if value}
-        return msgspec.json.decode(self._connection.ask("GET", "/failures", query=query).body, type=Failures)
+        return self._connection.ask("GET", "/failures", query=query).read(Failures)
 
     def retry_failures(self, wanted: FailureFilter, *, dry_run: bool = False, per_minute: int | None = None) -> Rerun:
         """Run jobs again that ended badly: `wanted` is that of a group of `failures`, or a narrower one.
@@ -208,7 +208,7 @@ class Bridge:
         """
         pace = {} if per_minute is None else {"per_minute": per_minute}
         body = {"filter": msgspec.to_builtins(wanted), "dry_run": dry_run, **pace}
-        return msgspec.json.decode(self._connection.ask("POST", "/failures/retry", body=body).body, type=Rerun)
+        return self._connection.ask("POST", "/failures/retry", body=body).read(Rerun)
 
     def output(self, job_id: str, stream: Stream = "stderr", *, tail_bytes: int | None = None) -> bytes:
         """What a job has printed so far, or the last `tail_bytes` of it; credentials in it are hidden."""
@@ -228,7 +228,7 @@ class Bridge:
                 sleep(OUTPUT_PAUSE_SECONDS)
 
     def _submit(self, path: str, body: Mapping[str, object], key: str | None) -> Submission:
-        return msgspec.json.decode(self._post(path, body, key).body, type=Submission)
+        return self._post(path, body, key).read(Submission)
 
     def _post(self, path: str, body: Mapping[str, object], key: str | None) -> Answer:
         return self._connection.ask("POST", path, body=body, headers={"Idempotency-Key": key or uuid.uuid4().hex})
@@ -256,4 +256,4 @@ def _path(job_id: str) -> str:
 
 
 def _job(answer: Answer) -> Job:
-    return msgspec.json.decode(answer.body, type=Job)
+    return answer.read(Job)

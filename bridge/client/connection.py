@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -16,6 +17,7 @@ ANSWER_SECONDS = 45.0  # the bridge takes 15 s by default, proxies wait 30 s
 PAUSE_SECONDS = 1.0  # where the answer does not say how long to wait
 PAUSE_MAX_SECONDS = 30.0  # whatever it says
 
+T = TypeVar("T")
 Query = Mapping[str, str | int | float | list[str]]
 
 
@@ -27,6 +29,13 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
     pause_seconds: float
+
+    def read(self, model: type[T]) -> T:
+        """The record in the body. Raises `RefusedError` where it is not what a bridge answers."""
+        try:
+            return msgspec.json.decode(self.body, type=model)
+        except msgspec.DecodeError:
+            raise RefusedError(_no_bridge(self.status)) from None
 
 
 class Connection:
@@ -87,7 +96,7 @@ def _answer(response: urllib3.BaseHTTPResponse) -> Answer:
 
 def _failure(answer: Answer) -> str | None:
     """Why the request has to be sent again, `None` where it was done. Raises `RefusedError` where that cannot help."""
-    if answer.status < 400:
+    if answer.status < 300 or answer.status == 304:
         return None
     problem = _problem(answer)
     if problem.retryable:
@@ -96,15 +105,22 @@ def _failure(answer: Answer) -> str | None:
 
 
 def _problem(answer: Answer) -> Problem:
+    if answer.status < 400:
+        where = answer.headers.get("Location", "another address").partition("?")[0]
+        return _no_bridge(answer.status, f"It leads to {where}: give the address of the bridge itself.")
     try:
         return msgspec.json.decode(answer.body, type=Problem)
     except msgspec.DecodeError:  # it comes from a proxy in between
-        is_passing = answer.status in (502, 503, 504)
-        detail = "What answers there is no bridge; check its address, and the proxy in front of it."
-        return Problem(
-            type="about:blank",
-            title=f"HTTP status {answer.status}",
-            status=answer.status,
-            detail=detail,
-            retryable=is_passing,
-        )
+        return _no_bridge(answer.status)
+
+
+def _no_bridge(
+    status: int, detail: str = "What answers there is no bridge; check its address, and the proxy in front of it."
+) -> Problem:
+    return Problem(
+        type="about:blank",
+        title=f"HTTP status {status}",
+        status=status,
+        detail=detail,
+        retryable=status in (502, 503, 504),
+    )

@@ -7,6 +7,7 @@ name.
 from bridge.core.errors import (
     AccountingUnreachableError,
     BridgeError,
+    CannotRetryError,
     ControllerUnreachableError,
     OutcomeUnknownError,
     SlurmRefusedError,
@@ -91,6 +92,8 @@ SETTING_AT_FAULT = {
 # Not Slurm's: pyslurm raised something of its own while it built the request, so nothing was sent.
 PYSLURM_REFUSED = 999_999
 
+ESLURM_DEPENDENCY = 2038  # a job that is to be followed is not there
+
 NO_ANSWER = 5004  # SLURM_PROTOCOL_SOCKET_IMPL_TIMEOUT
 
 SLURM_ERROR = -1  # refused for a reason without a number: what a job_submit plugin returns that just says no
@@ -145,8 +148,21 @@ def requeue_error(code: int, message: str) -> BridgeError:
             slurm_code=code,
             slurm_message=message,
         )
+    if code == ESLURM_DEPENDENCY:
+        return CannotRetryError("Slurm has forgotten a job that this one is to follow: submit the request again.")
     return SlurmRefusedError(
         f"Slurm does not run the job again: {message}. The cluster's settings are against it (`JobRequeue`).",
+        slurm_code=code,
+        slurm_message=message,
+    )
+
+
+def release_error(code: int, message: str) -> BridgeError:
+    """The same for a job that is to be let begin."""
+    if code in NOT_SENT or code in SIGNATURE_REFUSED or code in OUTCOME_UNKNOWN or code in _OF_THE_SYSTEM:
+        return reading_error(code, message)
+    return SlurmRefusedError(
+        f"Slurm does not let the job begin: {message}. A rule of the cluster is against it (`JobSubmitPlugins`).",
         slurm_code=code,
         slurm_message=message,
     )

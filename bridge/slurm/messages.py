@@ -74,6 +74,7 @@ class JobSnapshot(_Part, frozen=True):
     time_limit_minutes: int | None = None  # `None`: there is none, or only accounting remembers the job
     cpu_seconds: int | None = None  # of its processes, as `max_memory_bytes`: only accounting knows them
     max_memory_bytes: int | None = None  # resident, at most, as often as Slurm looked
+    is_singleton: bool = False  # its name says that it was submitted so: see `bridge.slurm.singletons`
 
 
 class ControllerPing(_Part, frozen=True):

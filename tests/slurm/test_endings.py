@@ -157,7 +157,7 @@ CASES = {
         {
             **waiting(
                 "job requeued in held state",
-                "is held: it was put back into the queue; run it again to let it begin, or release it",
+                "is held: it was put back into the queue to wait there; release it",
             ),
             "restarts": 1,
         },

@@ -16,7 +16,7 @@ WHEN: dict[type[BridgeError], str] = {
     errors.RequestTimeoutError: "the request was not complete within `read_timeout_seconds`",
     errors.AlreadyFinishedError: "the job has ended, so it cannot be cancelled; or so has a part of the batch",
     errors.CannotRetryError: "the job has not ended, or the controller has forgotten it, so it cannot be run again",
-    errors.BodyTooLargeError: "the body has more than `max_body_bytes` (64 KiB)",
+    errors.BodyTooLargeError: "the body has more than `max_body_bytes` (64 KiB), or far more members than any request",
     errors.UnsupportedMediaTypeError: "the body is not declared as JSON",
     errors.RangeNotSatisfiableError: (
         "the output has none of the bytes that `Range` asks for; `Content-Range` says how many there are"

@@ -119,7 +119,11 @@ class MemoryGateway:
 
     def _requeue(self, request: Requeue, deadline: Deadline) -> bool:
         job = self.find(request.job_id, deadline)
-        if job is None or not (job.state in FINISHED_STATES or is_held_by_requeue(job.state, job.state_reason)):
+        if job is None:
+            return False
+        is_to_have_dependency = job.is_singleton or request.dependency is not None
+        is_left_held = is_to_have_dependency and is_held_by_requeue(job.state, job.state_reason)
+        if not (job.state in FINISHED_STATES or is_left_held):
             return False
         if job.comment != request.comment or job.submit_time != request.submit_time:
             return False
@@ -242,4 +246,5 @@ def _pending(job_id: str, descriptor: JobDescriptor) -> JobSnapshot:
         partition=descriptor.partition or PARTITION,
         restarts=0,
         time_limit_minutes=descriptor.time_limit_minutes,
+        is_singleton=descriptor.is_singleton,
     )

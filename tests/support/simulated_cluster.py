@@ -22,6 +22,7 @@ from bridge.jobs.status.queue_cache import QueueCache
 from bridge.jobs.status.watched_gateway import WatchedGateway
 from bridge.jobs.submission import (
     attempts,
+    cancellation,
     chain_recovery,
     chains,
     key_history,
@@ -268,8 +269,9 @@ class SimulatedBridge:
         known = known_jobs.KnownJobs(self.cache, PastJobs(gateway), history, HASHES)
         job_sender = sender.JobSender(gateway, self.cache, trust, HASHES)
         chain_keeper = chain_recovery.ChainRecovery(gateway, known, open_chains)
+        self.cancellations = cancellation.RecentCancellations(trust)
         self.recovery = recovery.JobRecovery(
-            gateway, self.cache, self.ledger, trust, known, locks, job_sender, HASHES, chain_keeper
+            gateway, self.cache, self.ledger, trust, known, locks, job_sender, HASHES, chain_keeper, self.cancellations
         )
         factory = JobFactory.of(SETTINGS, HASHES)
         attempt_submitter = attempts.AttemptSubmitter(

@@ -27,10 +27,10 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[StaticHttp]:
-    """Serve the files in `folder` while the context lasts."""
+def serving(folder: Path, port: int = 0) -> Iterator[StaticHttp]:
+    """Serve the files in `folder` while the context lasts, at a free port or at `port`."""
     handler = partial(_Handler, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:

@@ -8,12 +8,12 @@ from unittest.mock import patch
 
 from bridge.core import deadline
 from bridge.jobs.status import controller_trust, ledger, look_interval, past_jobs, queue_cache, watched_gateway
-from bridge.jobs.submission import chain_recovery, chains, key_history, recovery, sender
+from bridge.jobs.submission import cancellation, chain_recovery, chains, key_history, recovery, sender
 from tests.support import memory_gateway
 
 TIMED: tuple[ModuleType, ...] = (
     *(deadline, controller_trust, ledger, look_interval, past_jobs, queue_cache, watched_gateway),
-    *(key_history, recovery, sender, chains, chain_recovery, memory_gateway),
+    *(key_history, recovery, sender, cancellation, chains, chain_recovery, memory_gateway),
 )
 
 

@@ -18,7 +18,7 @@ from pydantic import (
 
 from bridge.core.errors import InvalidRequestError
 from bridge.core.text import CALLER_NAME, CALLER_NAME_RULE, RFC_3339_RULE, RFC_3339_TIME, anchored
-from bridge.http.documents.request_body import field_error
+from bridge.http.documents.request_body import ERRORS_MAX, field_error
 from bridge.jobs.failures.causes import CAUSE
 from bridge.jobs.failures.failures import FailureFilter
 from bridge.jobs.requests.fields import ThingUuid
@@ -253,9 +253,9 @@ Q = TypeVar("Q", bound=QueryModel)
 
 
 def read_query(model: type[Q], request: falcon.Request) -> Q:
-    """The question in the query string. Raises `InvalidRequestError` with every parameter at fault."""
+    """The question in the query string. Raises `InvalidRequestError` with the parameters at fault."""
     try:
         return model.model_validate(request.params)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False, include_input=False)
-    raise InvalidRequestError([field_error(detail) for detail in details])
+    raise InvalidRequestError([field_error(detail) for detail in details[:ERRORS_MAX]])

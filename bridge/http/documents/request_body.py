@@ -1,5 +1,6 @@
 """Reading a JSON body into its model, and saying what is wrong with it."""
 
+import re
 from functools import lru_cache
 from typing import TypeVar
 
@@ -7,10 +8,21 @@ import falcon
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bridge.core.errors import FieldError, InvalidRequestError, MalformedJsonError, UnsupportedMediaTypeError
-from bridge.jobs.requests.fields import PARSER_PATTERN, BodyContext, RequestRules
+from bridge.core.errors import (
+    BodyTooLargeError,
+    FieldError,
+    InvalidRequestError,
+    MalformedJsonError,
+    UnsupportedMediaTypeError,
+)
+from bridge.jobs.requests.fields import ITEMS_MAX, PARSER_PATTERN, BodyContext, RequestRules
 
 ERRORS_MAX = 100  # in one answer
+# Members and elements of a body, for each item that it may have. Each may be at fault in several ways, and pydantic
+# gathers all faults, of a KiB each: 4 MiB of `{}` would take gigabytes.
+PARTS_OF_ITEM_MAX = 16
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)  # or the beginning of one
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -38,15 +50,17 @@ def refuse_query(request: falcon.Request) -> None:
     """Raise `InvalidRequestError` where the address has a query string, on a route that knows none."""
     if request.params:
         raise InvalidRequestError(
-            [FieldError(name[:100], "is not a parameter of this route") for name in request.params]
+            [FieldError(name[:100], "is not a parameter of this route") for name in list(request.params)[:ERRORS_MAX]]
         )
 
 
 def read_request(model: type[M], body: bytes, rules: RequestRules | None = None) -> M:
     """The request in `body`; `rules` for those whose model has fields that they are about.
 
-    Raises `MalformedJsonError` where it is not a JSON object in UTF-8, `InvalidRequestError` with every field at fault.
+    Raises `MalformedJsonError` where it is not a JSON object in UTF-8, `InvalidRequestError` with the fields at fault,
+    `BodyTooLargeError` where it has far more members and elements than any request.
     """
+    _refuse_too_many_parts(body, PARTS_OF_ITEM_MAX * (ITEMS_MAX if rules is None else rules.items_max))
     try:
         return model.model_validate_json(body, context=BodyContext(rules))
     except ValidationError as error:
@@ -54,6 +68,11 @@ def read_request(model: type[M], body: bytes, rules: RequestRules | None = None)
     if any(detail["type"] == "json_invalid" or not detail["loc"] for detail in details):
         raise MalformedJsonError("The body must be one JSON object in UTF-8.")
     raise InvalidRequestError([field_error(detail) for detail in details[:ERRORS_MAX]])
+
+
+def _refuse_too_many_parts(body: bytes, parts_max: int) -> None:
+    if body.count(b",") > parts_max and _STRING.sub(b"", body).count(b",") > parts_max:
+        raise BodyTooLargeError(f"The body has more than {parts_max} members and elements: send fewer items.")
 
 
 _MESSAGES = {

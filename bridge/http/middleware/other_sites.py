@@ -2,13 +2,13 @@
 
 from collections.abc import Collection
 from typing import Any
+from urllib.parse import urlsplit
 
 import falcon
 
 from bridge.core.errors import MalformedRequestError
 
-# `Sec-Fetch-Site` of a request that no other site has made; programs send none.
-_OWN = (None, "none", "same-origin")
+_OWN = ("none", "same-origin")  # `Sec-Fetch-Site` of a request that no other site has made
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -25,9 +25,27 @@ class OtherSites:
         self, request: falcon.Request, _response: falcon.Response, _resource: Any, _params: dict[str, Any]
     ) -> None:
         """Raise `MalformedRequestError` where another site would change something."""
-        if request.method in _READING or request.get_header("Sec-Fetch-Site") in _OWN:
+        if request.method in _READING or _is_own(request):
             return
         if request.get_header("Origin") not in self._origins:
             raise MalformedRequestError(
                 "A web page of another site sent this, and callers need no token here: set token_file, or cors_origins."
             )
+
+
+def _is_own(request: falcon.Request) -> bool:
+    """Whether a program has made it, or the service's own page.
+
+    Browsers tell the site only where they trust the address: not where a proxy speaks plain HTTP.
+    """
+    site, origin = request.get_header("Sec-Fetch-Site"), request.get_header("Origin")
+    if site is not None:
+        return site in _OWN
+    return origin is None or _host_of(origin) == request.host.lower()  # a proxy may tell the host without its port
+
+
+def _host_of(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).hostname
+    except ValueError:
+        return None

@@ -165,7 +165,7 @@ ERRORS: dict[type[BridgeError], BridgeError] = {
         MethodNotAllowedError("This address does not take this method; `Allow` names those it takes."),
         RequestTimeoutError("The request was not complete within 20 s. Send it again."),
         AlreadyFinishedError("The job has ended, or is not known to Slurm any more: nothing to cancel."),
-        CannotRetryError("The job has not ended: it is RUNNING. Cancel it first, or wait for its end."),
+        CannotRetryError("The job has not ended (RUNNING): it is running. Cancel it first, or wait for its end."),
         BodyTooLargeError("The body may have 65536 bytes."),
         UnsupportedMediaTypeError("Send the body as `Content-Type: application/json`, in UTF-8."),
         RangeNotSatisfiableError(2048),

@@ -1,13 +1,14 @@
 """How long the body of a request may be: batches may have longer ones than the rest.
 
-Of waitress 3.0.2 this uses beyond its documentation: `HTTPRequestParser.parse_header`, `path` and `adj`.
+Of waitress 3.0.2 this uses beyond its documentation: `HTTPRequestParser.parse_header`, `path` and `adj`, and
+`ParsingError`.
 """
 
 from copy import copy
 from typing import Any
 
 from waitress.adjustments import Adjustments
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 
 from bridge.jobs.requests.kinds import JOB_KINDS
 
@@ -33,6 +34,9 @@ class LimitingParser(HTTPRequestParser):
 
     def parse_header(self, header_plus: bytes) -> None:
         """See waitress: it compares what comes with `adj` after this."""
-        super().parse_header(header_plus)
+        try:
+            super().parse_header(header_plus)
+        except ValueError:  # of urlsplit() and int(), which waitress lets pass
+            raise ParsingError("its address or its Content-Length is malformed") from None
         if self.path.endswith(BATCH_PATHS):
             self.adj = self.adj.for_batches

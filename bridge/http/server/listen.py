@@ -20,6 +20,7 @@ from bridge.http.server.waitress_server import ACCEPTS_AT_ONCE, Server, TcpListe
 # How much of an answer waits for its client to read on; waitress's 16 MiB of each would be much, and beyond 1 MiB it
 # would write them to a temporary file.
 UNSENT_MAX_BYTES = 512 * 1024
+BODIES_TOTAL = 16  # of the longest bodies: as much may have come of those that are not complete, all together
 BACKLOG = 4096  # newcomers beyond it try again after a second; the kernel cuts it to net.core.somaxconn
 SOCKET_MODE = "660"  # a proxy in the group may connect
 UNIX_PEER = "localhost"  # what waitress says of who comes by a unix socket
@@ -49,6 +50,7 @@ def listening(
         [],
         dispatcher,
         max_connections=settings.max_connections,
+        received_max_bytes=BODIES_TOTAL * _longest_body(settings),
         timeouts=Timeouts(
             read_seconds=settings.read_timeout_seconds,
             idle_seconds=settings.idle_timeout_seconds,
@@ -103,10 +105,15 @@ def _limits(settings: Settings) -> Adjustments:
         max_request_body_size=settings.max_body_bytes + 1,  # waitress refuses what has as many
         max_batch_body_size=settings.batch.max_body_bytes + 1,
         max_request_header_size=settings.max_header_bytes + 1,
+        inbuf_overflow=2 * _longest_body(settings),  # a longer one would be put into a file; bodies hold credentials
         clear_untrusted_proxy_headers=False,  # `behind_proxies` does
         outbuf_high_watermark=UNSENT_MAX_BYTES,
         url_prefix=settings.path_prefix,
     )
+
+
+def _longest_body(settings: Settings) -> int:
+    return max(settings.max_body_bytes, settings.batch.max_body_bytes)
 
 
 def _allow_descriptors(count: int) -> None:

@@ -1,4 +1,4 @@
-"""Which connections give way: to newcomers, and where unread answers take too much memory. Pure.
+"""Which connections give way: to newcomers, and where unread answers or bodies take too much memory. Pure.
 
 So that no client takes the places of the others, and each only closes its own:
 1. Those whose client does not take the answer at all: longest first.
@@ -50,4 +50,23 @@ def holding_too_much(channels: Sequence[ProblemChannel], max_bytes: int, now: fl
         if surplus_bytes > 0 and channel.total_outbufs_len:
             closing.append(channel)
             surplus_bytes -= channel.total_outbufs_len
+    return closing
+
+
+def sending_too_much(channels: Sequence[ProblemChannel], max_bytes: int) -> Sequence[ProblemChannel]:
+    """Those to be closed for the bodies of the others to have `max_bytes` at most, as long as they are not complete.
+
+    Those of the address that has sent most come first, and of these the oldest.
+    """
+    sending = [channel for channel in channels if channel.received_bytes]
+    by_address: Counter[str] = Counter()
+    for channel in sending:
+        by_address[channel.addr[0]] += channel.received_bytes
+    surplus_bytes = by_address.total() - max_bytes
+    closing = []
+    for channel in sorted(sending, key=lambda channel: (-by_address[channel.addr[0]], channel.request_began_at)):
+        if surplus_bytes <= 0:
+            break
+        closing.append(channel)
+        surplus_bytes -= channel.received_bytes
     return closing

@@ -13,7 +13,8 @@ A thread that stays gives 11 % more submissions with one client and 42 to 45 % m
 (`bench/ablation.py`): a request then needs no change of threads.
 
 Of waitress 3.0.2 this uses beyond its documentation: the methods above, `requests`, `requests_lock`, `outbuf_lock`,
-`total_outbufs_len`, `close_when_flushed`, `will_close`, `_flush_exception`, `_flush_some`, and `wasyncore.read`.
+`total_outbufs_len`, `close_when_flushed`, `will_close`, `_flush_exception`, `_flush_some`, `wasyncore.read`, and
+`HTTPRequestParser.body_bytes_received`.
 """
 
 import re
@@ -117,6 +118,12 @@ class ProblemChannel(HTTPChannel):
     def is_waiting(self) -> bool:
         """No request of it is being handled, no answer is being sent, and it is not about to be closed."""
         return not (self.requests or self.total_outbufs_len or self.close_when_flushed or self.will_close)
+
+    @property
+    def received_bytes(self) -> int:
+        """How much of the body has come of a request that is not complete."""
+        request: Any = self.request
+        return 0 if request is None else int(request.body_bytes_received)
 
     def has_hung_up(self) -> bool:
         """Whether the client has closed its side of the connection: it is not worth while to wait for it."""

@@ -23,7 +23,7 @@ ACCEPTS_AT_ONCE = 64
 CHECK_SECONDS = 1.0  # how exact the timeouts are
 # Of all connections together; one has `outbuf_high_watermark` of a stream, and any answer that is one piece.
 UNSENT_TOTAL_MAX_BYTES = 64 * 1024 * 1024
-UNSENT_CHECK_SECONDS = 0.1  # in which a hundred threads make some tens of MiB of answers
+MEMORY_CHECK_SECONDS = 0.1  # in which a hundred threads make some tens of MiB of answers
 
 
 class Threads(ThreadedTaskDispatcher):
@@ -92,9 +92,15 @@ class Server(MultiSocketServer):
     map: dict[int, Any]  # from descriptor to connection, listeners among them
 
     def __init__(
-        self, *arguments: Any, max_connections: int, timeouts: Timeouts, say_alive: Callable[[], None]
+        self,
+        *arguments: Any,
+        max_connections: int,
+        received_max_bytes: int,
+        timeouts: Timeouts,
+        say_alive: Callable[[], None],
     ) -> None:
         super().__init__(*arguments)
+        self._received_max_bytes = received_max_bytes
         self._say_alive = say_alive
         self._max_connections = max_connections
         self._timeouts = timeouts
@@ -102,13 +108,13 @@ class Server(MultiSocketServer):
 
     def run(self) -> None:
         """Serve until `stop`."""
-        next_check = next_unsent_check = 0.0
+        next_check = next_memory_check = 0.0
         while not self._is_stopped:
             now = time.time()
             self._make_room(now)
-            if now >= next_unsent_check:
-                self._bound_unsent(now)
-                next_unsent_check = now + UNSENT_CHECK_SECONDS
+            if now >= next_memory_check:
+                self._bound_memory(now)
+                next_memory_check = now + MEMORY_CHECK_SECONDS
             if now >= next_check:
                 self._enforce_timeouts(now)
                 self._say_alive()
@@ -138,9 +144,12 @@ class Server(MultiSocketServer):
         for channel in room.giving_way(channels, len(channels) - self._max_connections, self._max_connections, now):
             channel.handle_close()
 
-    def _bound_unsent(self, now: float) -> None:
-        """Close those that read least where all unread answers together take too much memory."""
-        for channel in room.holding_too_much(self._channels(), UNSENT_TOTAL_MAX_BYTES, now):
+    def _bound_memory(self, now: float) -> None:
+        """Close some where all unread answers together take too much of it, or all bodies that are not complete."""
+        channels = self._channels()
+        for channel in room.holding_too_much(channels, UNSENT_TOTAL_MAX_BYTES, now):
+            channel.handle_close()
+        for channel in room.sending_too_much(channels, self._received_max_bytes):
             channel.handle_close()
 
     def _enforce_timeouts(self, now: float) -> None:

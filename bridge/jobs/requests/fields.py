@@ -11,6 +11,8 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, Vali
 from bridge.core.text import RFC_3339_RULE, RFC_3339_TIME, anchored
 from bridge.policy.uris import UriRules, check_source, check_target
 
+ITEMS_MAX = 1000  # of a request, unless the operator says otherwise
+
 PARSER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,99}$"
 
 # A name that people chose for settings: any text but control characters (C0, DEL, C1).
@@ -27,6 +29,7 @@ class RequestRules:
     parsers: frozenset[str] | None
     targets: UriRules
     sources: UriRules
+    items_max: int = ITEMS_MAX  # of a batch
 
 
 @dataclass(frozen=True, slots=True)

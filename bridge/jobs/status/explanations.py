@@ -71,6 +71,8 @@ def _attempt(number: int, attempts: int | None) -> str:
 def _explain_own(job: Job) -> str:
     if job.is_held:
         return "waits until the job that is to follow it is submitted, too"
+    if job.is_left_held:
+        return "is held: it was put back into the queue; run it again to let it begin, or release it"
     if job.replaced_by is not None:
         return f"was not run: job {job.replaced_by} came instead, which does the same after later parses, too"
     if job.follows and job.snapshot.nodes is None:

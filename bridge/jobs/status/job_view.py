@@ -76,8 +76,12 @@ class Job:
 
     @property
     def is_left_held(self) -> bool:
-        """Whether it was put back into the queue, and what was to give it its dependency ended before that."""
-        return is_held_by_requeue(self.state, self.snapshot.state_reason)
+        """Whether it was put back into the queue, and what was to give it its dependency ended before that.
+
+        An admin's `scontrol requeuehold` of a job that is to have one looks the same.
+        """
+        is_to_have_one = self.snapshot.is_singleton or self.metadata.after is not None
+        return is_to_have_one and is_held_by_requeue(self.state, self.snapshot.state_reason)
 
     @property
     def was_in_vain(self) -> bool:

@@ -3,6 +3,7 @@
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
@@ -178,13 +179,22 @@ class JobLookup:
         if view.state != "CANCELLED":
             return view
         try:
-            past = self._past_jobs.find(view.id, deadline)
+            past = self._past_run(view, deadline)
         except BridgeError:
             return view
         if past is None:
             return view
-        known = replace(view.job.snapshot, cancelled_by=past.snapshot.cancelled_by)
-        return JobView(Job(known, view.job.metadata), view.origin, view.seen_at)
+        job = copy(view.job)
+        job.snapshot = replace(job.snapshot, cancelled_by=past.snapshot.cancelled_by)
+        return JobView(job, view.origin, view.seen_at)
+
+    def _past_run(self, view: JobView, deadline: Deadline) -> Job | None:
+        """The latest run of a job as accounting has it. What was asked earlier may be of the run before."""
+        for is_fresh in (False, True):
+            past = self._past_jobs.find(view.id, deadline, is_fresh=is_fresh)
+            if past is None or (past.snapshot.end_time or 0) >= (view.job.snapshot.submit_time or 0):
+                return past
+        return None
 
     def _past(self, since: float | None, deadline: Deadline) -> tuple[list[Job], str | None]:
         """The jobs submitted since then of which accounting knows more than the cache; or why they are missing."""

@@ -50,7 +50,7 @@ _WAITS = {
     # slurmctld's own words
     "Nodes required for job are DOWN": "waits: its nodes are down, drained or reserved for jobs of higher priority",
     "ReqNodeNotAvail, Reserved for maintenance": "waits: a node that it needs is reserved for maintenance",
-    REQUEUED_AND_HELD: "is held: it was put back into the queue; run it again to let it begin, or release it",
+    REQUEUED_AND_HELD: "is held: it was put back into the queue to wait there; release it",
     "job requeued in special exit state": "is held: it was put back into the queue for its exit code; release it",
     "launch failed requeued held": "is held: its node could not start it; remove the cause, and release it",
     "launch failure limit exceeded requeued held": (

@@ -18,6 +18,7 @@ from bridge.jobs.status.job_changes import JobChange
 from bridge.jobs.status.job_view import Job
 from bridge.jobs.submission.arrays import by_array, cancellation_of
 from bridge.jobs.submission.known_jobs import KnownJobs
+from bridge.jobs.submission.retry import not_changed
 from bridge.slurm.gateway import Gateway
 from bridge.slurm.job_ids import whole_id
 
@@ -123,8 +124,11 @@ class ChainRecovery:
             # Of several that it followed, this one's data is what has not been checked.
             request = replace(follower.requeue(), dependency=f"afterok:{first.id}")
             (outcome,) = self._gateway.requeue([request], deadline)
+            about = {"job_id": follower.id, "first": first.id}
             if outcome.is_taken:
-                log.info("a job waits for one that runs again", extra={"job_id": follower.id, "first": first.id})
+                log.info("a job waits for one that runs again", extra={**about, **not_changed(outcome)})
+            elif outcome.code:
+                log.warning("a job does not wait for one that runs again", extra={**about, "detail": outcome.message})
 
     def _settle_held(self, jobs: list[Job], deadline: Deadline) -> None:
         job_id = whole_id(jobs[0].id)

@@ -1,4 +1,6 @@
-"""What is put right after a controller was silent or crashed: duplicates are cancelled, lost jobs submitted again.
+"""What is put right after a controller was silent or crashed.
+
+Duplicates are cancelled, lost jobs submitted again, and jobs that a client had cancelled are cancelled again.
 
 Duplicates: a stopped controller may execute, when it goes on, a submission that was given up and repeated meanwhile.
 Losses: slurmctld saves its queue every five seconds; a crash forgets the jobs that it has accepted since, and gives
@@ -31,6 +33,7 @@ from bridge.jobs.status.ledger import AcceptedJob, SubmissionLedger
 from bridge.jobs.status.past_jobs import FIND_SECONDS
 from bridge.jobs.status.queue_cache import QueueCache
 from bridge.jobs.submission.arrays import by_array, cancellation_of, indices_of
+from bridge.jobs.submission.cancellation import CancelledJob, RecentCancellations
 from bridge.jobs.submission.chain_recovery import ChainRecovery
 from bridge.jobs.submission.duplicates import superfluous_duplicates
 from bridge.jobs.submission.known_jobs import KnownJobs
@@ -69,6 +72,7 @@ class JobRecovery:
         sender: JobSender,
         hashes: IdentityHashes,
         chains: ChainRecovery,
+        cancellations: RecentCancellations,
         pauses: RecoveryPauses = RecoveryPauses(),
     ) -> None:
         self._gateway = gateway
@@ -80,6 +84,7 @@ class JobRecovery:
         self._sender = sender
         self._hashes = hashes
         self._chains = chains
+        self._cancellations = cancellations
         self._pauses = pauses
         self._pause_seconds = pauses.min_seconds
         self._wake = threading.Event()
@@ -123,7 +128,7 @@ class JobRecovery:
                 self._pause_seconds = min(2 * self._pause_seconds, self._pauses.max_seconds)
 
     def _is_done(self) -> bool:
-        has_work = self._ledger.has_unsaved or self._chains.has_work
+        has_work = self._ledger.has_unsaved or self._chains.has_work or self._cancellations
         return not (has_work or self._trust.was_silent_within(WATCH_SECONDS))
 
     def check(self) -> None:
@@ -136,16 +141,19 @@ class JobRecovery:
             unsaved = self._ledger.unsaved()
             unconfirmed = [job for job in unsaved if job.may_have_duplicate]
             in_danger = [job for job in unsaved if job.booted_at != self._trust.booted_at]
+            undone = self._cancellations.in_danger()
             is_suspicious = self._chains.has_work or self._trust.was_silent_within(WATCH_SECONDS)
-            if unconfirmed or in_danger or is_suspicious:
+            if unconfirmed or in_danger or undone or is_suspicious:
                 self._cache.take_trusted_look(deadline)
                 self._cancel_duplicates(deadline)
                 for job in unconfirmed:
                     job.may_have_duplicate = False
+                self._cancel_again(undone, deadline)
                 self._submit_lost(in_danger)
                 self._chains.settle(deadline)
             if (answering_since := self._trust.answering_since_seconds) is not None:
                 self._ledger.forget_saved(answering_since)
+                self._cancellations.forget_saved(answering_since)
         except (ControllerUnreachableError, OutcomeUnknownError) as error:
             log.debug("the controller is still being waited for", extra={"detail": str(error)})
             self.hurry()
@@ -170,6 +178,18 @@ class JobRecovery:
                 self.duplicates_cancelled += len(together)
                 for job in together:
                     log.warning("cancelled a duplicate", extra={"job_id": job.id, "key": job.key})
+
+    def _cancel_again(self, cancelled: list[CancelledJob], deadline: Deadline) -> None:
+        """Cancel those that the controller shows as if nobody had, unless somebody has run them again since."""
+        now_seconds = time.monotonic()
+        for one in cancelled:
+            view = self._cache.find(one.job.id)
+            is_undone = view and view.job.is_same(one.job) and view.job.attempt <= one.job.attempt
+            if is_undone and view and view.may_be_cancelled:
+                if not self._gateway.cancel(view.job.cancellation(), deadline):
+                    continue
+                log.warning("cancelled a job again, which the controller had forgotten", extra={"job_id": one.job.id})
+            one.booted_at, one.at_seconds = self._trust.booted_at, now_seconds
 
     def _submit_lost(self, in_danger: list[AcceptedJob]) -> None:
         lost = [job for job in in_danger if self._is_lost(job)]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from bridge.core.deadline import Deadline
 from bridge.core.errors import BridgeError, CannotRetryError, ControllerUnreachableError, OverloadedError
+from bridge.jobs.status.explanations import explain_job
 from bridge.jobs.status.job_view import Job, JobView, Origin
 from bridge.jobs.status.lookup import JobLookup
 from bridge.slurm.errors import requeue_error
@@ -41,7 +42,8 @@ class JobRetrier:
         if view.origin is not Origin.CONTROLLER:
             raise CannotRetryError(FORGOTTEN)
         if not view.may_run_again:
-            raise CannotRetryError(f"The job has not ended: it is {view.state}. Cancel it first, or wait for its end.")
+            stands = f"({view.state}): it {explain_job(view.job)}"
+            raise CannotRetryError(f"The job has not ended {stands}. Cancel it first, or wait for its end.")
         request = self._request_for(view.job)
         (outcome,) = self._gateway.requeue([request], deadline)
         if not outcome.is_taken:

@@ -1,11 +1,11 @@
 """Every call to Slurm, made by the workers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from bridge.core.deadline import Deadline
-from bridge.core.errors import ControllerUnreachableError
+from bridge.core.errors import BridgeError, ControllerUnreachableError
 from bridge.slurm.client.accounting import AccountingClient
 from bridge.slurm.client.pings import PingClient
 from bridge.slurm.client.pool import WorkerPool
@@ -18,6 +18,7 @@ from bridge.slurm.errors import (
     WorkerLostError,
     outcome_unknown,
     reading_error,
+    release_error,
     requeue_error,
     submission_error,
 )
@@ -108,7 +109,7 @@ class SlurmGateway:
 
     def release(self, job_id: str, deadline: Deadline) -> None:
         """See `Gateway`."""
-        self._read(self._asker, Release(job_id), Released, deadline)
+        self._read(self._asker, Release(job_id), Released, deadline, release_error)
 
     def requeue(self, jobs: Sequence[Requeue], deadline: Deadline) -> Sequence[RequeueOutcome]:
         """See `Gateway`."""
@@ -172,8 +173,15 @@ class SlurmGateway:
         alive = sum(pool.alive for pool in pools)
         return WorkerCount(sum(pool.size for pool in pools), alive, failures[0] if failures else None, restarts)
 
-    def _read(self, pool: WorkerPool, request: Request, wanted: type[R], deadline: Deadline) -> R:
+    def _read(
+        self,
+        pool: WorkerPool,
+        request: Request,
+        wanted: type[R],
+        deadline: Deadline,
+        error_for: Callable[[int, str], BridgeError] = reading_error,
+    ) -> R:
         try:
-            return expect(wanted, pool.call(request, deadline), reading_error)
+            return expect(wanted, pool.call(request, deadline), error_for)
         except WorkerLostError as error:
             raise ControllerUnreachableError(f"{error}. Ask again later.") from None

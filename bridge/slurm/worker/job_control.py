@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from bridge.slurm.comments import with_note
+from bridge.slurm.errors import ESLURM_DEPENDENCY
 from bridge.slurm.job_ids import array_indices, array_number, elements_id
 from bridge.slurm.message_format import Reply
 from bridge.slurm.messages import (
@@ -19,7 +20,7 @@ from bridge.slurm.messages import (
     RequeueJobs,
     RequeueOutcome,
 )
-from bridge.slurm.singletons import is_singleton_name, joined
+from bridge.slurm.singletons import joined
 from bridge.slurm.states import FINISHED_STATES, is_held_by_requeue
 from bridge.slurm.worker.queue import ESLURM_INVALID_JOB_ID, load, load_ended, snapshot_of
 
@@ -86,9 +87,12 @@ def requeue(pyslurm: "ModuleType", request: RequeueJobs) -> Reply:
 
 
 def _requeue_if_ended(pyslurm: "ModuleType", request: Requeue, job: Any) -> RequeueOutcome:
-    if job is None or not _is_to_run_again(snapshot_of(job), request):
+    if job is None:
         return RequeueOutcome(is_taken=False)
-    dependency = joined(request.dependency, is_singleton=is_singleton_name(job.name or ""))
+    snapshot = snapshot_of(job)
+    dependency = joined(request.dependency, is_singleton=snapshot.is_singleton)
+    if not _is_to_run_again(snapshot, request, dependency):
+        return RequeueOutcome(is_taken=False)
     code = 0 if job.state == "PENDING" else _requeue(request.job_id, is_held=dependency is not None)
     if code in (ESLURM_INVALID_JOB_ID, ESLURM_JOB_PENDING, ESLURM_TRANSITION_STATE):
         return RequeueOutcome(is_taken=False)
@@ -100,7 +104,10 @@ def _requeue_if_ended(pyslurm: "ModuleType", request: Requeue, job: Any) -> Requ
 
 
 def _change_waiting(pyslurm: "ModuleType", job: Any, request: Requeue, dependency: str | None) -> RequeueOutcome:
-    """Change the job, which waits again, as `request` says. One that Slurm gives no dependency stays held."""
+    """Change the job, which waits again, as `request` says.
+
+    One whose dependency Slurm refuses stays held; where it has forgotten a job that this one follows, it is cancelled.
+    """
     first: dict[str, Any] = {}
     if request.begin_time is not None:
         first["begin_time"] = request.begin_time
@@ -119,7 +126,10 @@ def _change_waiting(pyslurm: "ModuleType", job: Any, request: Requeue, dependenc
         for changes in filter(None, (first, more)):
             _change(pyslurm, job.id, **changes)
     except pyslurm.RPCError as error:
-        return RequeueOutcome(is_taken=True, code=int(error.errno), message=str(error.msg))
+        stays_held = dependency is not None and error.errno == ESLURM_DEPENDENCY
+        if stays_held and job.state != "PENDING":  # else it was held before, maybe by an admin
+            _kill(pyslurm, request.job_id)
+        return RequeueOutcome(is_taken=not stays_held, code=int(error.errno), message=str(error.msg))
     return RequeueOutcome(is_taken=True)
 
 
@@ -136,10 +146,11 @@ def _requeue(job_id: str, *, is_held: bool) -> int:
     return code
 
 
-def _is_to_run_again(job: JobSnapshot, request: Requeue) -> bool:
+def _is_to_run_again(job: JobSnapshot, request: Requeue, dependency: str | None) -> bool:
     """Whether it has ended, or is held as a worker or the controller ended before it got its dependency."""
     is_same = job.comment == request.comment and job.submit_time == request.submit_time
-    return is_same and (job.state in FINISHED_STATES or is_held_by_requeue(job.state, job.state_reason))
+    may_be_left_held = dependency is not None and is_held_by_requeue(job.state, job.state_reason)
+    return is_same and (job.state in FINISHED_STATES or may_be_left_held)
 
 
 class _ArrayAnswers(ctypes.Structure):

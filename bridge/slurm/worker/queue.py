@@ -11,6 +11,7 @@ from bridge.slurm.comments import note_in, own_text
 from bridge.slurm.job_ids import array_indices, array_number, whole_id
 from bridge.slurm.message_format import Reply
 from bridge.slurm.messages import Find, FollowedJob, Found, JobSnapshot, LoadQueue, QueueChange
+from bridge.slurm.singletons import is_singleton_name
 from bridge.slurm.states import FINISHED_STATES
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def snapshot_of(job: Any) -> JobSnapshot:
         suspended_seconds=_suspended_seconds(job),
         note=note_in(comment_of(job)) if job.requeue_count else None,
         time_limit_minutes=job.time_limit if isinstance(job.time_limit, int) else None,
+        is_singleton=is_singleton_name(job.name or ""),
     )
 
 

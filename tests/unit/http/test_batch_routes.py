@@ -132,6 +132,22 @@ def test_too_many_items_are_refused(gateway: MemoryGateway) -> None:
         assert post(client, {"items": items(2)}).status_code == 202
 
 
+@pytest.mark.parametrize("part", ["{}", "0", '""'], ids=["objects", "numbers", "texts"])
+def test_a_body_of_countless_parts_is_not_looked_at(client: Client, part: str) -> None:
+    answer = client.simulate_post("/extractor/batch", body=f'{{"items":[{",".join([part] * 20_000)}]}}', headers=JSON)
+    assert (answer.status_code, answer.json["type"]) == (413, "urn:tsm-slurm-bridge:body-too-large")
+
+
+def test_a_text_without_an_end_takes_no_time(client: Client) -> None:
+    body = "," * 20_000 + '"' + '\\"' * 1_000_000  # each of the quotation marks might begin a text
+    assert client.simulate_post("/extractor/batch", body=body, headers=JSON).status_code == 413
+
+
+def test_commas_in_texts_are_no_parts(client: Client) -> None:
+    long_ones = [{**item, "source": item["source"] + "," * 8000} for item in items(4)]
+    assert post(client, {"items": long_ones}).status_code == 202
+
+
 def test_a_batch_for_which_there_is_no_room_is_not_submitted_in_part(gateway: MemoryGateway) -> None:
     with running_application(gateway, settings(max_pending_jobs=5)) as client:
         assert post(client, {"items": items(4)}).status_code == 202

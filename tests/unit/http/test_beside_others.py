@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import falcon.testing
@@ -15,6 +16,7 @@ from tests.support.application import FAST
 from tests.support.memory_gateway import MemoryGateway
 from tests.support.samples import QAQC_BODY, settings
 
+ROOT = Path(__file__).parents[3]
 ORIGIN = "https://tsm.example.org"
 
 
@@ -54,6 +56,12 @@ def test_addresses_begin_with_the_prefix_of_the_settings() -> None:
         assert client.simulate_get("/openapi.json").json["servers"] == [{"url": "/slurm-bridge"}]
     with application() as client:
         assert addresses(client) == {""}
+
+
+def test_nginx_passes_nothing_on_that_the_service_believes() -> None:
+    configuration = (ROOT / "deploy" / "nginx.conf").read_text()
+    for header in ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Prefix"):
+        assert f"proxy_set_header {header} " in configuration
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from bridge.http.server import room, waitress_server
+from bridge.http.server import listen, room, waitress_server
 from tests.support.listening_application import GET, PIECE_BYTES, SMALL, Application, running
 from tests.support.raw_http import TIMEOUT_SECONDS, ask, connect, is_closed, read_answer, request
 from tests.support.waiting import wait_until
@@ -58,6 +58,40 @@ def test_unread_answers_are_bounded_together(app: Application, monkeypatch: pyte
         wait_until(lambda: app.threads.total() == 8, "all are answered")
         wait_until(lambda: 0 < sum(unsent(app)) <= 4 * PIECE_BYTES, "some are closed")
         assert ask(port, request("GET", "/piece", {"Host": "localhost"})).body == bytes(PIECE_BYTES)
+
+
+def received(app: Application) -> list[int]:
+    """What has come of each body that is not complete, in bytes."""
+    sizes = [getattr(item, "received_bytes", 0) for item in list(app.server.map.values())]
+    return [size for size in sizes if size]
+
+
+def batch(port: int, stack: ExitStack, sent: int) -> socket.socket:
+    """A client that has sent so many bytes of a batch of 256 KiB."""
+    connection = stack.enter_context(connect(port))
+    headers = {"Host": "localhost", "Content-Length": 256 * 1024}
+    connection.sendall(request("POST", "/extractor/batch", headers, bytes(sent)))
+    return connection
+
+
+def test_bodies_that_do_not_get_complete_are_bounded_together(
+    app: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listen, "BODIES_TOTAL", 2)
+    with running(app, batch={"max_body_bytes": 256 * 1024}) as port, ExitStack() as stack:
+        clients = [batch(port, stack, 128 * 1024) for _ in range(12)]
+        wait_until(lambda: sum(map(is_closed, clients)) >= 8, "the first are closed")
+        assert sum(received(app)) <= 2 * 256 * 1024
+        clients[-1].sendall(bytes(128 * 1024))
+        assert read_answer(clients[-1]).body == b"127.0.0.1 http 262144 0"
+
+
+def test_no_body_is_put_into_a_file(app: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda *_arguments, **_options: pytest.fail("a temporary file"))
+    with running(app) as port, connect(port) as connection:
+        headers = {"Host": "localhost", "Content-Length": 4 * 2**20}
+        connection.sendall(request("POST", "/extractor/batch", headers, bytes(4 * 2**20)))
+        assert read_answer(connection).body == b"127.0.0.1 http 4194304 0"
 
 
 def read_slowly(connection: socket.socket) -> None:

@@ -20,6 +20,13 @@ NO_SUCH_JOB = 404
         pytest.param({"Sec-Fetch-Site": "cross-site", "Origin": "null"}, 400, id="hidden-site"),
         pytest.param({"Sec-Fetch-Site": "cross-site"}, 400, id="without-origin"),
         pytest.param({"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:8000"}, 400, id="other-port"),
+        # Browsers say `Sec-Fetch-Site` to addresses that they trust only: not where a proxy speaks plain HTTP.
+        pytest.param({"Host": "bridge.lan", "Origin": "http://bridge.lan:8080"}, NO_SUCH_JOB, id="plain-http"),
+        pytest.param({"Host": "[::1]:5000", "Origin": "http://[::1]:5000"}, NO_SUCH_JOB, id="plain-http-to-an-address"),
+        pytest.param({"Origin": FRIEND}, NO_SUCH_JOB, id="plain-http-friend"),
+        pytest.param({"Host": "bridge.lan", "Origin": "http://evil.lan"}, 400, id="plain-http-other-site"),
+        pytest.param({"Host": "bridge.lan", "Origin": "null"}, 400, id="plain-http-hidden-site"),
+        pytest.param({"Host": "bridge.lan", "Origin": "http://["}, 400, id="plain-http-no-origin"),
     ],
 )
 def test_other_sites_change_nothing(headers: dict[str, str], status: int) -> None:

@@ -46,6 +46,18 @@ def test_a_declared_body_is_refused_before_it_comes(app: Application) -> None:
     assert answer.headers["x-request-id"] == "mine"
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(post(0).replace(b"Length: 0", b"Length: " + b"9" * 5000), id="length-of-5000-digits"),
+        pytest.param(b"GET http://[::1 HTTP/1.1\r\nHost: localhost\r\n\r\n", id="address-without-an-end"),
+    ],
+)
+def test_what_cannot_be_read_is_answered(app: Application, data: bytes) -> None:
+    with running(app) as port:
+        assert_refused(ask(port, data), 400, "malformed-request")
+
+
 def test_a_client_that_asks_first_is_not_told_to_go_on(app: Application) -> None:
     with running(app) as port, connect(port) as connection:
         connection.sendall(post(2**30, Expect="100-continue"))

@@ -8,6 +8,7 @@ import pytest
 
 from bridge.core.deadline import Deadline
 from bridge.slurm.messages import Requeue
+from bridge.slurm.states import REQUEUED_AND_HELD
 from tests.support.application import running_application
 from tests.support.memory_gateway import MemoryGateway
 from tests.support.samples import OUTPUT_FOLDER, PARSE_BODY, descriptor, settings
@@ -56,18 +57,42 @@ def test_asked_again_it_is_not_run_twice(client: Client, gateway: MemoryGateway)
     assert client.simulate_get(f"/jobs/{job_id}").json["restarts"] == 1
 
 
-def test_one_that_was_left_held_is_let_begin(client: Client, gateway: MemoryGateway) -> None:
-    """As a worker, or the controller, has ended between Slurm's requeue and the change of the job."""
+def hold(client: Client, gateway: MemoryGateway, reason: str) -> str:
+    """The id of a job that runs again, and is held then."""
     job_id = finished_job(client, gateway)
     assert client.simulate_post(f"/jobs/{job_id}/retry").status_code == 202
-    gateway.put(job_id, {"state_reason": "job requeued in held state"})
+    gateway.put(job_id, {"state_reason": reason})
     wait_until(
         lambda: "is held" in client.simulate_get(f"/jobs/{job_id}").json["explanation"],
         "the bridge sees that it is held",
     )
-    answers = [client.simulate_post(f"/jobs/{job_id}/retry") for _ in range(2)]
+    return job_id
+
+
+def test_one_that_was_left_held_is_let_begin(gateway: MemoryGateway) -> None:
+    """As a worker, or the controller, has ended between Slurm's requeue and the change of the job."""
+    with running_application(gateway, settings(order_per_thing=True)) as client:
+        job_id = hold(client, gateway, REQUEUED_AND_HELD)
+        answers = [client.simulate_post(f"/jobs/{job_id}/retry") for _ in range(2)]
     assert [answer.status_code for answer in answers] == [202, 409]
     assert (answers[0].json["state"], answers[0].json["restarts"]) == ("PENDING", 1)
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("JobHeldAdmin", "it is held by an administrator, who has to release it"),
+        (REQUEUED_AND_HELD, "it is held: it was put back into the queue to wait there; release it"),
+    ],
+    ids=["hold", "requeuehold"],
+)
+def test_one_that_an_administrator_holds_stays_held(
+    client: Client, gateway: MemoryGateway, reason: str, said: str
+) -> None:
+    job_id = hold(client, gateway, reason)
+    answer = client.simulate_post(f"/jobs/{job_id}/retry")
+    assert (answer.status_code, said in answer.json["detail"]) == (409, True)
+    assert client.simulate_get(f"/jobs/{job_id}").json["state_reason"] == reason
 
 
 def test_another_bridge_that_was_faster_is_left_alone(client: Client, gateway: MemoryGateway) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.http.server.room import giving_way, holding_too_much
+from bridge.http.server.room import giving_way, holding_too_much, sending_too_much
 from bridge.http.server.waitress_channel import ProblemChannel
 
 NOW = 1000.0
@@ -97,3 +97,16 @@ def test_answers_together_hold_no_more_than_they_may() -> None:
     assert names(holding_too_much(channels, 100, NOW)) == []
     assert names(holding_too_much(channels, 75, NOW)) == ["0", "1", "2"]
     assert names(holding_too_much([connection("waits"), *channels], 0, NOW)) == [str(number) for number in range(10)]
+
+
+def test_who_sends_most_gives_way_where_bodies_take_too_much() -> None:
+    channels = [
+        connection("single", "192.0.2.2", received_bytes=40, request_began_at=NOW - 9),
+        connection("new", received_bytes=30, request_began_at=NOW - 1),
+        connection("old", received_bytes=30, request_began_at=NOW - 2),
+        connection("none", received_bytes=0, request_began_at=NOW - 99),
+    ]
+    assert names(sending_too_much(channels, 100)) == []
+    assert names(sending_too_much(channels, 99)) == ["old"]
+    assert names(sending_too_much(channels, 60)) == ["old", "new"]
+    assert names(sending_too_much(channels, 0)) == ["old", "new", "single"]

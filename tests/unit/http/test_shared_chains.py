@@ -59,6 +59,16 @@ def test_parses_of_a_thing_share_one_quality_control(sharing: Client, gateway: I
     assert post(sharing, {**BODY, "source": sources[0]}, key="0").json["qaqc"]["job_id"] == "2"
 
 
+def test_accounting_takes_nothing_from_what_is_told_of_a_replaced_job(gateway: InterruptedGateway) -> None:
+    gateway.has_accounting = True
+    with running_application(gateway, settings(qaqc_coalesce_seconds=60)) as client:
+        post(client)
+        post(client)
+        wait_until(lambda: client.simulate_get("/jobs/2").json["state"] == "CANCELLED", "a look shows it")
+        job = client.simulate_get("/jobs/2").json
+        assert (job["replaced_by_job_id"], job["explanation"][:24]) == ("4", "was not run: job 4 came ")
+
+
 @pytest.mark.parametrize("is_copied", [True, False], ids=["copied", "made"])
 def test_a_job_of_another_program_is_not_replaced(
     sharing: Client, gateway: InterruptedGateway, is_copied: bool

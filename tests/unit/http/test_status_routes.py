@@ -160,6 +160,16 @@ def test_a_bad_question_about_many_is_refused(client: Client, body: str) -> None
     assert client.simulate_post("/jobs/query", body=body, content_type="application/json").status_code == 422
 
 
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/query"])
+def test_of_countless_faults_a_hundred_are_told(client: Client, path: str) -> None:
+    method = "POST" if path == "/jobs/query" else "GET"
+    query = "&".join(f"p{number}=1" for number in range(2000))
+    answer = client.simulate_request(
+        method, path, query_string=query, headers={"Content-Type": "application/json"}, body='{"ids":[]}'
+    )
+    assert (answer.status_code, len(answer.json["errors"])) == (422, 100)
+
+
 def test_too_many_who_wait_are_answered_at_once(client: Client, gateway: MemoryGateway) -> None:
     job_id = submit(gateway)
     wait_until(lambda: client.simulate_get(f"/jobs/{job_id}").status_code == 200, "it is seen")
@@ -288,3 +298,15 @@ def test_elements_of_an_array_share_a_key_and_are_no_duplicates(gateway: MemoryG
     shown.apply(QueueChange(is_full=True, jobs=(), gone=()), jobs, time.time())
     assert shown.shared_keys() == []
     assert [job.snapshot.job_id for job in shown.newest_first([])] == ["20_2", "20_1", "20_0"]
+
+
+def test_who_has_cancelled_a_job_that_ran_again(client: Client, gateway: MemoryGateway) -> None:
+    job_id = submit(gateway)
+    for who, submitted_at in (("alice", 1000), ("bob", 2000)):  # the second time after somebody has run it again
+        gateway.put(job_id, {"state": "PENDING", "end_time": None, "submit_time": submitted_at, "cancelled_by": None})
+        wait_until(lambda: state_and_source(client, job_id)[0] == "PENDING", "it waits")
+        ended = {"state": "CANCELLED", "end_time": submitted_at + 1, "cancelled_by": who}
+        gateway.put(job_id, ended)
+        wait_until(lambda: state_and_source(client, job_id)[0] == "CANCELLED", "it is cancelled")
+        explanation = client.simulate_get(f"/jobs/{job_id}").json["explanation"]
+        assert explanation == f"was cancelled while it waited, by {who}"

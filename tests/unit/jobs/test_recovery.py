@@ -17,6 +17,7 @@ from bridge.jobs.status.ledger import SubmissionLedger
 from bridge.jobs.status.past_jobs import PastJobs
 from bridge.jobs.status.queue_cache import QueueCache
 from bridge.jobs.status.watched_gateway import WatchedGateway
+from bridge.jobs.submission.cancellation import RecentCancellations
 from bridge.jobs.submission.chain_recovery import ChainRecovery, OpenChains
 from bridge.jobs.submission.key_history import KeyHistory
 from bridge.jobs.submission.known_jobs import KnownJobs
@@ -72,7 +73,9 @@ def watched() -> Iterator[Watched]:
     sender = JobSender(watched, cache, trust, HASHES)
     known_jobs = KnownJobs(cache, PastJobs(watched, kept_seconds=0.1), KeyHistory(watched, kept_hours=0), HASHES)
     chains, pauses = ChainRecovery(watched, known_jobs, open_chains), RecoveryPauses(0.02, 0.02)
-    recovery = JobRecovery(watched, cache, ledger, trust, known_jobs, locks, sender, HASHES, chains, pauses)
+    recovery = JobRecovery(
+        watched, cache, ledger, trust, known_jobs, locks, sender, HASHES, chains, RecentCancellations(trust), pauses
+    )
     open_chains.on_new = recovery.wake
     recovery.start()
     yield Watched(gateway, ledger, cache, trust, recovery)

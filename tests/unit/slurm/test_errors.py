@@ -2,6 +2,7 @@
 
 import pytest
 
+from bridge.core.deadline import Deadline
 from bridge.core.errors import (
     BridgeError,
     ControllerUnreachableError,
@@ -10,7 +11,9 @@ from bridge.core.errors import (
     TooManyRequestsError,
 )
 from bridge.slurm import errors
+from bridge.slurm.client.slurm_gateway import SlurmGateway
 from bridge.slurm.errors import submission_error
+from bridge.slurm.messages import Failure
 
 
 def numbers(table: dict[int, str], wanted: type[BridgeError]) -> list[object]:
@@ -41,6 +44,25 @@ def test_a_number_has_one_meaning(code: int, wanted: type[BridgeError]) -> None:
     assert "Slurm's own words" in str(error)
     assert error.retryable is (wanted is not SlurmRefusedError)
     assert (error.retry_after_seconds is not None) is error.retryable
+
+
+@pytest.mark.parametrize(
+    ("code", "wanted"),
+    [
+        pytest.param(-1, SlurmRefusedError, id="SLURM_ERROR"),  # of a job_submit plugin
+        pytest.param(2007, SlurmRefusedError, id="ESLURM_ACCESS_DENIED"),
+        pytest.param(1800, ControllerUnreachableError, id="connection-refused"),
+        pytest.param(errors.NO_ANSWER, ControllerUnreachableError, id="no-answer"),
+    ],
+)
+def test_a_refused_release_is_no_silence_of_the_controller(
+    code: int, wanted: type[BridgeError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = SlurmGateway(slurm_conf_path=None, workers=1)
+    monkeypatch.setattr(gateway._asker, "call", lambda _request, _deadline: Failure(code, "Slurm's own words"))
+    with pytest.raises(BridgeError, match="Slurm's own words") as raised:
+        gateway.release("17", Deadline.after(1))
+    assert type(raised.value) is wanted
 
 
 def test_no_number_is_in_two_tables() -> None:
