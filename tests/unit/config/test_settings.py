@@ -224,7 +224,7 @@ def test_no_open_folder_holds_a_file_of_the_services_own(tmp_path: Path, setting
 
 def test_no_open_folder_holds_the_keys_of_the_identity_provider() -> None:
     oidc = {"issuer": "https://login.example", "audience": "bridge", "jwks": "/data/keys.json"}
-    with pytest.raises(SettingsError, match="target_folders: one of them is or holds oidc.jwks"):
+    with pytest.raises(SettingsError, match=r"target_folders: one of them is or holds oidc\.jwks"):
         load_settings({"oidc": oidc, "target_folders": ["/data"]})
     assert load_settings({"oidc": {**oidc, "jwks": "https://login.example/keys"}, "target_folders": ["/data"]})
 
