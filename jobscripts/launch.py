@@ -39,7 +39,10 @@ ITEM = "TSM_ITEM_"  # and the element's index: JSON, its variables
 # password by what stands around it. Of a longer one a part is hidden, from as many bytes on, where the text was cut.
 SHORT = 6
 SURE = 24  # so many bytes of its beginning or end are hidden wherever they stand
-VALUE = 20  # signatures and tokens in a source's query have so many bytes at least; a part of one is of no use
+VALUE = 20  # signatures and tokens in a source's query have so many bytes; a part of one is of no use
+NAMED = re.compile(
+    "(?:auth|code|key|pass|password|pwd|secret|sig|signature|token)(?:_?id)?$", re.IGNORECASE
+)  # or a name
 CUT_BEFORE = rb"(?:(?<![^\r\n])|(?<=\.\.\.)|(?<=\xe2\x80\xa6))"  # the last one is an ellipsis
 CUT_AFTER = rb"(?=[\r\n'\"]|\.\.\.|\xe2\x80\xa6|\Z)"
 READ_BYTES = 1 << 20
@@ -125,9 +128,8 @@ class Filter:
 
     def __init__(self, target: str, source: str, *others: str) -> None:
         infos = [user_info(target), user_info(source)]
-        query = source.partition("?")[2]
-        long_values = [value for value in re.split("[&=]", query) if len(value) >= VALUE] or [query]
-        values = {form for value in long_values for form in spellings(value) if len(form) >= SHORT}
+        hidden = secret_values(source.partition("?")[2])
+        values = {form for value in hidden for form in spellings(value) if len(form) >= SHORT}
         passwords = {
             form for secret in (*map(quote, others), *(info[1] for info in infos)) for form in spellings(secret)
         }
@@ -191,6 +193,14 @@ def user_info(uri: str) -> tuple[str, str]:
     authority = re.split("[/?#]", uri.partition("://")[2], maxsplit=1)[0]
     user, _, password = authority.rpartition("@")[0].partition(":")
     return user, password
+
+
+def secret_values(query: str) -> "list[str]":
+    """What may be secret in it, by its length or its name; all of it where nothing is."""
+    values = [value for value in re.split("[&=]", query) if len(value) >= VALUE]
+    pairs = (pair.partition("=") for pair in query.split("&"))
+    values += [value for name, _, value in pairs if NAMED.search(name) and len(value) >= SHORT]
+    return values or [query]
 
 
 def spellings(text: str) -> set[bytes]:

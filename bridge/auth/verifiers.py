@@ -39,8 +39,8 @@ def _bridge_token_verifier(path: Path) -> BridgeTokenVerifier:
 
 
 def _oidc_token_verifier(settings: OidcSettings) -> OidcTokenVerifier:
-    if settings.jwks.startswith("/"):
-        return OidcTokenVerifier(settings, _file_keys(Path(settings.jwks), "oidc.jwks"))
+    if settings.jwks_path is not None:
+        return OidcTokenVerifier(settings, _file_keys(settings.jwks_path, "oidc.jwks"))
     keys = UrlKeys(settings.jwks)
     keys.start()
     return OidcTokenVerifier(settings, keys)

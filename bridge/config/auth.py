@@ -77,3 +77,8 @@ class OidcSettings(BaseModel):
         min_length=1,
         description="The claim that says who a caller is, which is to be one that users cannot choose; dots as above",
     )
+
+    @property
+    def jwks_path(self) -> Path | None:
+        """The file of the public keys; `None`: they are fetched."""
+        return Path(self.jwks) if self.jwks.startswith("/") else None

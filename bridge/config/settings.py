@@ -307,6 +307,7 @@ class Settings(FromSources):
                 "slurm_conf_path": self.slurm_conf_path,
                 "template_folder": self.template_folder,
                 "slurm_tokens.jwks_path": self.slurm_tokens.jwks_path if self.slurm_tokens else None,
+                "oidc.jwks": self.oidc.jwks_path if self.oidc else None,
             },
         )
         return self

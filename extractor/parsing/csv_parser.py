@@ -8,7 +8,7 @@ from extractor.parsing.columns import Column
 from extractor.parsing.head import read_head
 from extractor.parsing.lines import blocks
 from extractor.parsing.parser import Parser
-from extractor.parsing.report import Report
+from extractor.parsing.report import Note, Report
 from extractor.parsing.rows import RowReader
 from extractor.parsing.settings import CsvSettings, TimeIoSettings
 from extractor.parsing.table import Table
@@ -35,10 +35,16 @@ class CsvParser(Parser[CsvSettings | TimeIoSettings]):
         layout, report = self.layout, self.report
         times = TimeReader(layout.times, Localizer(layout.zone, report))
         report.without_time_of_day = not formats.has_time_of_day(times.format)
-        head, rest = read_head(blocks(stream, layout.encoding, layout.skipfooter), layout, times)
+
+        def left_out(lines: Sequence[str]) -> None:
+            report.note(Note.UNREAD, times.rows_among(layout.dialect.plain_records(lines)))
+
+        lines = blocks(stream, layout.encoding, layout.skipfooter, left_out)
+        head, rest = read_head(lines, layout, times, left_out)
         rows = RowReader(layout.dialect, report, head.width, head.width_from, layout.values.is_number, times.is_time)
         table = Table(report, times, layout.values, layout.time_setting)
         for part in rows.read(rest):
             head.check(rows.width, rows.width_from)
+            head.refuse_other(part.columns, part.lines)
             yield table.columns(part.columns, part.lines, head.targets(rows.width or 0), head.time_place, part.bad)
         times.localizer.finish()

@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +14,7 @@ from pyarrow import csv as arrow_csv
 MAX_RECORD_LINES = 100
 
 # What some loggers and DOS write behind the last line: end of text, end of file.
-_END_MARKS = ("\x03", "\x1a")
+_END_MARKS = "\x03\x1a"
 
 
 class RecordError(Exception):
@@ -32,12 +33,20 @@ class Dialect:
 
     @cached_property
     def by_blanks(self) -> bool:
-        """Whether any number of blanks is one delimiter, so that an empty field leaves no trace."""
+        """Whether any number of blanks is one delimiter."""
         return len(self.delimiter) > 1 and self._pattern.fullmatch("   ") is not None
+
+    @cached_property
+    def hides_empty_fields(self) -> bool:
+        """Whether several delimiters are like one, or blanks that pad a value like one, so that columns may shift."""
+        if len(self.delimiter) == 1:
+            return self.delimiter == " "
+        return any(self._pattern.fullmatch(sign * 3) for sign in " \t,;|")
 
     def is_comment(self, line: str) -> bool:
         """Whether the line is a remark and holds no row."""
-        return line.lstrip().startswith(self._not_rows)
+        text = line.strip()
+        return text.startswith(self.comments) or (text != "" and not text.strip(_END_MARKS))
 
     def plain_columns(self, lines: list[str], width: int) -> list[pa.Array] | None:
         """The fields of the lines, column by column; None where a line is no row of so many fields, or not a plain one.
@@ -78,6 +87,15 @@ class Dialect:
             skipinitialspace=self.delimiter != " ",
             strict=True,
         )
+
+    def plain_records(self, lines: Iterable[str]) -> list[list[str]]:
+        """The fields of each line that is a record of its own."""
+        found = []
+        for line in lines:
+            with suppress(csv.Error):
+                if not self.is_comment(line):
+                    found += list(self.records([line]))
+        return found
 
     def record(self, lines: list[str], *, complete: bool) -> tuple[list[str], int] | None:
         """The fields of the record that begins with the first of the lines, and the number of its lines.
@@ -158,11 +176,8 @@ class Dialect:
 
     @cached_property
     def _not_plain(self) -> tuple[str, ...]:
-        return (*self._not_rows, "\0", *filter(None, [self.quotechar]))
-
-    @cached_property
-    def _not_rows(self) -> tuple[str, ...]:
-        return (*self.comments, *_END_MARKS)
+        padded = ["  "] if self.delimiter == " " else []
+        return (*self.comments, *_END_MARKS, *padded, "\0", *filter(None, [self.quotechar]))
 
     @cached_property
     def _signs(self) -> re.Pattern[str]:

@@ -2,6 +2,8 @@
 
 import re
 
+from extractor.parsing.zones import ABBREVIATIONS
+
 UNIX_SECONDS = "UNIX_S"
 UNIX_MILLISECONDS = "UNIX_MS"
 ISO8601 = "ISO8601"
@@ -12,7 +14,12 @@ _KNOWN = frozenset("aAdbBmyYHIpMSfzZjUWGVu%")
 # How many digits a directive has at the most, and, between others without anything in between, at the least.
 _DIGITS = {"Y": 4, "G": 4, "m": 2, "d": 2, "y": 2, "H": 2, "I": 2, "M": 2, "S": 2, "j": 3, "V": 2, "f": 9, "u": 1}
 _NEIGHBOURS = re.compile(r"%[YmdyHMSjIVG]%[YmdyHMSjIVG]")
-_GROUPED = {"H": "hour", "M": "minute", "S": "second"}
+_GROUPED = {"H": "hour", "M": "minute", "S": "second", "j": "day"}
+OFFSET = r"Z|[+-](?:\d\d?(?::\d\d)?|\d{4})"
+"""How far a time is from UTC, as a regular expression."""
+# The same, and the name of a zone, where a format ends with them in the place of %z and %Z.
+_WRITTEN_OFFSET = re.compile(r"(?<=%[MSfp])(.*?)(?:\+\d\d|[+-]\d\d:?\d\d)$")
+_WRITTEN_NAME = re.compile(r"(?<![A-Za-z%])[A-Za-z]+$")
 
 
 def check(text: str) -> str:
@@ -32,10 +39,13 @@ def check(text: str) -> str:
         raise ValueError(f"{word} stands for a whole time, and goes with nothing else")
     if "%Z" in text.removesuffix("%Z"):
         raise ValueError(f"{text!r}: a zone's name (%Z) has to be the last part")
-    found = set(_DIRECTIVE.findall(text))
+    directives = _DIRECTIVE.findall(text)
+    found = set(directives)
     if unknown := sorted(found - _KNOWN):
         raise ValueError(f"%{unknown[0]} is unknown; known are %{' %'.join(sorted(_KNOWN))} and {', '.join(WORDS)}")
-    if reason := _missing_date(found) or _contradiction(found):
+    if twice := next((one for one in directives if one != "%" and directives.count(one) > 1), None):
+        raise ValueError(f"{text!r}: %{twice} is there twice")
+    if reason := _missing_date(found) or _contradiction(found) or _zone_in_between(text):
         raise ValueError(f"{text!r}: {reason}")
     return text
 
@@ -62,9 +72,22 @@ def _contradiction(found: set[str]) -> str | None:
     return None
 
 
-def has_zone(text: str) -> bool:
-    """Whether texts in this format say how far they are from UTC."""
-    return text in (UNIX_SECONDS, UNIX_MILLISECONDS) or "%z" in text or "%Z" in text
+def _zone_in_between(text: str) -> str | None:
+    words = [word for part in re.split("%.", text)[:-1] for word in re.findall("[A-Za-z]+", part)]
+    name = next((word for word in words if ABBREVIATIONS.get(word)), None)
+    return f"{name} is a zone, which would be ignored here: its name (%Z) has to be the last part" if name else None
+
+
+def with_zone(text: str) -> str:
+    """The format with `%z` or `%Z` in the place of a zone that is written out at its end, as `Z` and `CET` are."""
+    if "%z" in text or "%Z" in text or text in WORDS:
+        return text
+    if _WRITTEN_OFFSET.search(text):
+        return _WRITTEN_OFFSET.sub(r"\1%z", text)
+    name = _WRITTEN_NAME.search(text)
+    if name is None or name[0] not in ABBREVIATIONS:
+        return text
+    return text[: name.start()] + ("%z" if name[0] == "Z" else "%Z")
 
 
 def has_time_of_day(text: str) -> bool:
@@ -83,15 +106,15 @@ def padded_digits(text: str, length: int) -> int:
 
 
 def strict_pattern(text: str) -> str | None:
-    """What texts have to match where directives follow each other with nothing in between; None where none do.
+    """What texts have to match where pandas would take too much for a time; None where it does not.
 
-    `strptime` would read `130` in `%H%M` as 13:00.
+    It reads `130` in `%H%M` as 13:00, and `+200` in `%z` as twenty hours.
     """
-    return rf"^{_pattern(text)}$" if _NEIGHBOURS.search(text) else None
+    return rf"^{_pattern(text)}$" if _NEIGHBOURS.search(text) or "%z" in text else None
 
 
 def hour_pattern(text: str) -> re.Pattern[str]:
-    """A pattern with the groups `hour`, `minute` and `second`, as far as the format has them."""
+    """A pattern with the groups `hour`, `minute`, `second` and `day` (of the year), as far as the format has them."""
     return re.compile(_pattern(text), re.IGNORECASE)
 
 
@@ -100,14 +123,20 @@ def _pattern(text: str) -> str:
     pattern = re.escape(parts[0])
     for place in range(1, len(parts), 2):
         before, directive, literal = parts[place - 1 : place + 2]
-        alone = (before or place == 1) and (literal or place == len(parts) - 2)
+        alone = (before or not _is_digits(parts, place - 2)) and (literal or not _is_digits(parts, place + 2))
         pattern += _of(directive, exact=not alone) + re.sub(r"(\\ )+", r"\\s+", re.escape(literal))
     return pattern
+
+
+def _is_digits(parts: list[str], place: int) -> bool:
+    return 0 <= place < len(parts) and parts[place] in _DIGITS
 
 
 def _of(directive: str, *, exact: bool) -> str:
     if directive == "%":
         return "%"
+    if directive == "z":
+        return f"(?:{OFFSET})"
     if directive not in _DIGITS:
         return r"[^\s\d]+" if directive in "aAbBp" else r"\S+"
     most = _DIGITS[directive]

@@ -1,9 +1,13 @@
 """What stands above the data: lines to leave out, and the header with the names of the columns."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from extractor.errors import ExtractorError
 from extractor.parsing.dialect import RecordError
@@ -46,8 +50,25 @@ class Head:
                     " is the delimiter right?"
                 )
         for column in self.layout.kept or ():
-            if column not in self.names and not (isinstance(column, int) and column < (width or column + 1)):
+            if column not in self.names and not (isinstance(column, int) and 0 <= column < (width or column + 1)):
                 raise ExtractorError(f"usecols has {column!r}, but there is no such column in {width_from}")
+
+    def refuse_other(self, columns: Sequence[pa.Array], lines: np.ndarray) -> None:
+        """See that no header with other columns follows, as where a logger began anew with another program.
+
+        Raises:
+            ExtractorError: there is one.
+        """
+        number = self.layout.times[0].column
+        if self.line is None or not len(lines):
+            return
+        like_header = pc.equal(pc.utf8_trim_whitespace(columns[number]), self.names[number])
+        for place in np.flatnonzero(like_header.to_numpy(zero_copy_only=False)).tolist():
+            if _names([_cell(column[place].as_py()) for column in columns]) != self.names:
+                raise ExtractorError(
+                    f"line {lines[place]}: a header with other columns than that in line {self.line}:"
+                    " split the file there"
+                )
 
     @property
     def time_place(self) -> str:
@@ -74,13 +95,15 @@ class Head:
         return (self.names[number], str(number)) if self.layout.duplicate and self.line else (self.names[number],)
 
 
-def read_head(blocks: Iterator[Block], layout: Layout, times: TimeReader) -> tuple[Head, Iterator[Block]]:
-    """The head, and the lines behind it.
+def read_head(
+    blocks: Iterator[Block], layout: Layout, times: TimeReader, left_out: Callable[[Sequence[str]], None]
+) -> tuple[Head, Iterator[Block]]:
+    """The head, and the lines behind it; `left_out` takes the lines that are neither.
 
     Raises:
         ExtractorError: the line that should be the header is not there, or is data.
     """
-    blocks = _without_skipped(blocks, layout.skiprows) if layout.skiprows else blocks
+    blocks = _without_skipped(blocks, layout.skiprows, left_out) if layout.skiprows else blocks
     if layout.header is None:
         head = Head(layout, layout.names, None)
         head.check(head.width, head.width_from)
@@ -94,23 +117,30 @@ def read_head(blocks: Iterator[Block], layout: Layout, times: TimeReader) -> tup
     line = first.first + place
     if NUL in first.texts[place]:
         raise ExtractorError(f"line {line} should be the header, but it holds NUL characters: this is no text file")
+    if re.fullmatch(r'\ufeff?"?sep=.?"?', first.texts[place].strip()):
+        reason = "only tells Excel the delimiter: set header to the next line"
+        raise ExtractorError(f"line {line} should be the header, but it {reason}")
     fields, taken = _header_fields(first.texts[place:], layout)
     if times.is_time(fields):
         raise ExtractorError(_is_data(first, layout, line))
     head = Head(layout, _names(fields), line)
     head.check(head.width, f"the header (line {line})")
+    left_out(first.texts[:place])
     return head, chain([first.after(place + taken)], blocks)
 
 
-def _without_skipped(blocks: Iterator[Block], skipped: frozenset[int]) -> Iterator[Block]:
+def _without_skipped(
+    blocks: Iterator[Block], skipped: frozenset[int], left_out: Callable[[Sequence[str]], None]
+) -> Iterator[Block]:
     """The lines with empty ones in the place of those to leave out, so that the others keep their numbers."""
     lines = 0
     for block in blocks:
         lines = block.first + len(block.texts) - 1
         texts = list(block.texts)
-        for index in skipped:
-            if block.first <= index + 1 < block.first + len(texts):
-                texts[index + 1 - block.first] = ""
+        here = [index + 1 - block.first for index in skipped if block.first <= index + 1 < block.first + len(texts)]
+        left_out([texts[place] for place in here])
+        for place in here:
+            texts[place] = ""
         yield Block(block.first, texts)
     if 0 < lines <= max(skipped):
         raise ExtractorError(
@@ -140,7 +170,11 @@ def _header_fields(texts: list[str], layout: Layout) -> tuple[list[str], int]:
     except RecordError as error:
         raise ExtractorError(f"the header cannot be read: {error}") from None
     fields, taken = found or ([], 1)
-    return [" ".join(field.strip("\ufeff").split()) for field in fields], taken
+    return [_cell(field) for field in fields], taken
+
+
+def _cell(field: str) -> str:
+    return " ".join(field.strip("\ufeff").split())
 
 
 def _names(fields: list[str]) -> tuple[str, ...]:

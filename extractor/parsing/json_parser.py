@@ -113,6 +113,10 @@ class JsonParser(Parser[JsonSettings]):
         times.localizer.finish()
 
     def _frame(self, records: Any) -> pd.DataFrame:
+        for number, record in enumerate(records if isinstance(records, list) else [records], 1):
+            if not isinstance(record, dict) and (record is not None or records is None):
+                shown = json.dumps(_with_numbers(record))[:40]
+                raise ExtractorError(f"record {number} is no object of keys and values: {shown}")
         try:
             return pd.json_normalize(records, **self.settings.pandas_json_normalize.model_dump())
         except (KeyError, TypeError, NotImplementedError, ValueError, AttributeError) as error:
@@ -134,18 +138,35 @@ def _loaded(text: str, comment: str | None) -> Any:
     if not text.strip():
         return []
     try:
-        return json.loads(text, parse_int=_Digits, parse_float=_Digits)
+        return _decoded(text)
     except json.JSONDecodeError as error:
         if error.msg != "Extra data":
             raise ExtractorError(f"line {error.lineno}: the file is not JSON: {error.msg}") from error
-    return [_record(line, number) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    # Not splitlines: JSON's texts may hold what that takes for the end of a line.
+    return [_record(line, number) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
 def _record(line: str, number: int) -> Any:
     try:
-        return json.loads(line, parse_int=_Digits, parse_float=_Digits)
+        return _decoded(line)
     except json.JSONDecodeError as error:
         raise ExtractorError(f"line {number}: no record in JSON: {error.msg}") from error
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text, parse_int=_Digits, parse_float=_Digits, object_pairs_hook=_object)
+    except RecursionError:
+        raise ExtractorError("the file is JSON of too many levels") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ExtractorError(f"an object has the key {twice!r} twice, and one of its values would be lost")
+    return found
 
 
 def _as_text(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 import codecs
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO
@@ -36,8 +36,10 @@ class Block:
         return Block(self.first + taken, self.texts[taken:])
 
 
-def blocks(stream: BinaryIO, encoding: str, skipfooter: int = 0) -> Iterator[Block]:
-    """All lines but the last `skipfooter`.
+def blocks(
+    stream: BinaryIO, encoding: str, skipfooter: int, left_out: Callable[[Sequence[str]], None]
+) -> Iterator[Block]:
+    """All lines but the last `skipfooter`, which `left_out` takes.
 
     A byte order mark says more about the encoding than the settings do.
 
@@ -61,9 +63,12 @@ def blocks(stream: BinaryIO, encoding: str, skipfooter: int = 0) -> Iterator[Blo
             if ends:
                 if number == 1:
                     raise ExtractorError(f"skipfooter is {skipfooter}, but the file has only {len(held)} lines")
+                left_out(held)
                 return
     except UnicodeDecodeError as error:
         raise ExtractorError(_not_decoded(buffered, encoding, error)) from None
+    except UnicodeError as error:
+        raise ExtractorError(f"the file is not {encoding} (setting `encoding`): {error}") from None
     finally:
         if not buffered.closed:
             file.detach().detach()

@@ -27,6 +27,14 @@ class Note(Enum):
     SAME_TIME = ("row had the same time as another", "rows had the same time as another")
     SHORT = ("row is shorter than the others", "rows are shorter than the others")
     CUT = ("row was cut at its comment sign", "rows were cut at their comment sign")
+    PADDED = (
+        r"row has blanks next to each other, taken for empty values (delimiter \s+ takes them as one)",
+        r"rows have blanks next to each other, taken for empty values (delimiter \s+ takes them as one)",
+    )
+    UNREAD = (
+        "row of data was left out by header, skiprows or skipfooter",
+        "rows of data were left out by header, skiprows or skipfooter",
+    )
     TOLD_APART = (
         "row lies in the hour that the clock repeats, told apart by the order of rows",
         "rows lie in the hour that the clock repeats, told apart by the order of rows",

@@ -80,6 +80,8 @@ class RowReader:
         else:
             rest = block.after(None)
         self._cut_remarks(records, texts)
+        if self.dialect.delimiter == " ":
+            self.report.note(Note.PADDED, sum("" in fields[:-1] for fields in records))
         return records, lines, rest
 
     def _texts(self, block: Block) -> list[str]:
@@ -148,8 +150,9 @@ class RowReader:
                 return fields[:width]
             self._is_bad(line, f": {len(fields)} fields, but {self.width_from} has {width}")
             return None
-        if self.dialect.by_blanks:
-            reason = "with blanks as delimiter it cannot be known which one is missing"
+        if self.dialect.hides_empty_fields:
+            delimiter = "blanks" if self.dialect.delimiter == " " or self.dialect.by_blanks else "several signs"
+            reason = f"with {delimiter} as delimiter it cannot be known which one is missing"
             self._is_bad(line, f": {len(fields)} fields, but {self.width_from} has {width}, and {reason}")
             return None
         self.report.note(Note.SHORT, 1)

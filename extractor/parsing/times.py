@@ -17,7 +17,12 @@ from extractor.parsing.values import NUMBER
 from extractor.parsing.zones import ABBREVIATIONS, Localizer
 
 _NOT_A_TIME = np.datetime64("NaT", "us")
-_OWN_ZONE = r"(?i)\d[T ]\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
+_ISO_DATE = r"^\d{4}(?:[-/.]\d\d?[-/.]\d\d?|\d{4})"
+_ISO_TIME = rf"(?:[T ][ \d:.]+(?:{formats.OFFSET})?)?$"
+_OWN_ZONE = r"[T ].*[Z+-]"
+_ISO_MIDNIGHT = r"^(.{8,10}[T ])24((?::?00){0,2}(?:\.0*)?(?: *[Z+-].*)?)$"
+# "p", "pm", "p.m." and "p. m." as loggers write them, behind a digit.
+_HALF_OF_DAY = r"(?i)(\d *)([ap])\.? ?m?\.?( |$)"
 _WITH_ZONE_NAME = r"^(?P<moment>.*?)\s*(?P<zone>[A-Za-z]+)$"
 # What PostgreSQL and the clients' languages all know.
 _FIRST, _END = np.datetime64("0001-01-01", "us"), np.datetime64("9999-12-31T23:59:59.999999", "us")
@@ -47,6 +52,10 @@ class TimeReader:
         """The formats of all columns as one."""
         return " ".join(column.format for column in self.columns)
 
+    @cached_property
+    def _form(self) -> str:
+        return formats.with_zone(self.format)
+
     def texts(self, columns: list[pa.Array]) -> pa.Array:
         """One text for each row; empty where each of its parts is."""
         parts = [_padded(columns[time.column], time.format) for time in self.columns]
@@ -67,12 +76,27 @@ class TimeReader:
 
     def is_time(self, fields: list[str]) -> bool:
         """Whether a row with these fields begins like a row of data."""
-        if any(time.column >= len(fields) or not _may_begin(fields[time.column]) for time in self.columns):
-            return False
-        parts = {time.column: pa.array([fields[time.column].strip()], pa.string()) for time in self.columns}
-        texts = self.texts([parts.get(column, pa.nulls(1, pa.string())) for column in range(len(fields))])
-        local = TimeReader(self.columns, Localizer(UTC, self.localizer.report))
-        return not bool(np.isnat(local.read(texts))[0])
+        return self._count([fields]) == 1
+
+    def rows_among(self, records: list[list[str]]) -> int:
+        """How many of the records have a time, and a value."""
+        times = {time.column for time in self.columns}
+        return self._count(
+            [fields for fields in records if any(f.strip() for n, f in enumerate(fields) if n not in times)]
+        )
+
+    def _count(self, records: list[list[str]]) -> int:
+        records = [
+            fields
+            for fields in records
+            if all(time.column < len(fields) and _may_begin(fields[time.column]) for time in self.columns)
+        ]
+        if not records:
+            return 0
+        parts = [pa.array([fields[time.column].strip() for fields in records], pa.string()) for time in self.columns]
+        columns = tuple(TimeColumn(number, time.format) for number, time in enumerate(self.columns))
+        plain = TimeReader(columns, Localizer(UTC, self.localizer.report))
+        return int((~np.isnat(plain.read(plain.texts(parts)))).sum())
 
     def fault(self, text: str, setting: str) -> str:
         """Why `text` is no moment; `setting` is what the formats are called."""
@@ -81,8 +105,10 @@ class TimeReader:
         shown = repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
         if self.format in (formats.UNIX_SECONDS, formats.UNIX_MILLISECONDS) and re.match(NUMBER, text):
             other = formats.UNIX_SECONDS if self.format == formats.UNIX_MILLISECONDS else formats.UNIX_MILLISECONDS
-            return f"{shown} is out of range as {self.format} (setting {setting}; {other} would fit)"
-        if self.format.endswith("%Z") and (zone := text.split()[-1].upper()) not in ABBREVIATIONS:
+            fits = TimeReader((TimeColumn(0, other),), self.localizer).read(pa.array([text]))
+            advice = "" if np.isnat(fits[0]) else f"; {other} would fit"
+            return f"{shown} is out of range as {self.format} (setting {setting}{advice})"
+        if self._form.endswith("%Z") and (zone := text.split()[-1].upper()) not in ABBREVIATIONS:
             return f"{shown} has a zone that is not known, or has several meanings: {zone}"
         plain = TimeReader(self.columns, Localizer(UTC, self.localizer.report))
         if not np.isnat(plain.read(pa.array([text]))[0]):
@@ -94,14 +120,18 @@ class TimeReader:
             return _from_unix(texts, milliseconds=self.format == formats.UNIX_MILLISECONDS)
         if self.format == formats.ISO8601:
             return self._from_iso(texts)
-        if self.format.endswith("%Z"):
+        if self._form.endswith("%Z"):
             return self._with_zone_names(texts)
-        times = _by_format(texts, self.format)
-        return times if "%z" in self.format else self.localizer.to_utc(times)
+        times = _by_format(texts, self._form)
+        return times if "%z" in self._form else self.localizer.to_utc(times)
 
     def _from_iso(self, texts: pa.Array) -> np.ndarray:
         aware = _mask(pc.match_substring_regex(texts, pattern=_OWN_ZONE))
-        times = _parsed(texts, "ISO8601")
+        midnights = _mask(pc.match_substring_regex(texts, pattern=_ISO_MIDNIGHT))
+        times = _parsed(pc.replace_substring_regex(texts, pattern=_ISO_MIDNIGHT, replacement=r"\100\2"), "ISO8601")
+        times[midnights] += _DAY
+        # pandas reads a year, or a year and a month, as the first day of it, and +200 as twenty hours.
+        times[~_mask(pc.match_substring_regex(texts, pattern=_ISO_DATE + _ISO_TIME))] = _NOT_A_TIME
         if not aware.all():
             times[~aware] = self.localizer.to_utc(times[~aware])
         return times
@@ -110,7 +140,7 @@ class TimeReader:
         parts = pc.extract_regex(texts, pattern=_WITH_ZONE_NAME)
         moments = pc.fill_null(pc.struct_field(parts, "moment"), "")
         names = pc.fill_null(pc.struct_field(parts, "zone"), "")
-        times = _by_format(moments, self.format.removesuffix("%Z").rstrip())
+        times = _by_format(moments, self._form.removesuffix("%Z").rstrip())
         unknown = np.timedelta64("NaT", "h")
         distances = pd.Series(names.to_pylist(), dtype=object).map(
             lambda name: ABBREVIATIONS.get(name.upper(), unknown)
@@ -149,14 +179,16 @@ def _from_unix(texts: pa.Array, *, milliseconds: bool) -> np.ndarray:
 
 
 def _by_format(texts: pa.Array, form: str) -> np.ndarray:
-    """Times by a format of `strptime`, and those that it leaves out: other fractions of seconds, and 24:00."""
-    times = _parsed(texts, form)
-    if pattern := formats.strict_pattern(form):
-        times[~_mask(pc.match_substring_regex(texts, pattern=pattern))] = _NOT_A_TIME
-    if "%S" in form:
-        _without_leap_seconds(times, texts, form)
+    """Times by a format of `strptime`, and those that it leaves out: other fractions, `p.m.`, and 24:00."""
+    times = _strictly(texts, form)
     for other in _other_fractions(form):
-        _fill(times, texts, partial(_parsed, form=other))
+        _fill(times, texts, partial(_strictly, form=other))
+    if "%S" in form:
+        _take_out(times, texts, form, "second", ("60", "61"))
+    if "%j" in form:
+        _take_out(times, texts, form, "day", ("366",))
+    if "%p" in form:
+        _fill(times, texts, partial(_halves_of_days, form=form))
     if "%H" in form:
         _fill(times, texts, partial(_midnights, form=form))
     return times
@@ -175,14 +207,19 @@ def _other_fractions(form: str) -> list[str]:
     return [form.replace("%S", "%S.%f")] if "%S" in form and "%f" not in form else []
 
 
-def _without_leap_seconds(times: np.ndarray, texts: pa.Array, form: str) -> None:
-    """Take out 23:59:60, which would become the first second of the next day."""
-    suspects = np.flatnonzero(_mask(pc.match_substring(texts, "60")) & ~np.isnat(times))
+def _take_out(times: np.ndarray, texts: pa.Array, form: str, part: str, beyond: tuple[str, ...]) -> None:
+    """Take out 23:59:60, and day 366 of a year with 365: pandas goes on into the next minute and year."""
+    suspects = np.flatnonzero(_mask(pc.match_substring_regex(texts, "|".join(beyond))) & ~np.isnat(times))
     pattern = formats.hour_pattern(form)
     for place in suspects:
         found = pattern.search(texts[place].as_py())
-        if found and found["second"] == "60":
+        in_leap_year = part == "day" and times[place].astype("datetime64[D]").item().month == 12
+        if found and found[part] in beyond and not in_leap_year:
             times[place] = _NOT_A_TIME
+
+
+def _halves_of_days(texts: pa.Array, form: str) -> np.ndarray:
+    return _strictly(pc.replace_substring_regex(texts, pattern=_HALF_OF_DAY, replacement=r"\1\2M\3"), form)
 
 
 def _midnights(texts: pa.Array, form: str) -> np.ndarray:
@@ -197,13 +234,22 @@ def _day_of_midnight(text: str, pattern: re.Pattern[str]) -> str | None:
     found = pattern.fullmatch(text)
     if found is None or found["hour"] != "24":
         return None
-    if any(int(found[name]) for name in found.groupdict() if name != "hour"):
+    if any(int(found[name]) for name in ("minute", "second") if name in found.groupdict()):
         return None
     return f"{text[: found.start('hour')]}00{text[found.end('hour') :]}"
 
 
+def _strictly(texts: pa.Array, form: str) -> np.ndarray:
+    times = _parsed(texts, form)
+    if pattern := formats.strict_pattern(form):
+        times[~_mask(pc.match_substring_regex(texts, pattern=pattern))] = _NOT_A_TIME
+    return times
+
+
 def _parsed(texts: pa.Array, form: str) -> np.ndarray:
-    series = pd.Series(texts.to_pandas(), dtype=object)
+    # These words are the present moment for pandas, whatever the format is.
+    words = pc.is_in(texts, value_set=pa.array(["now", "today"]))
+    series = pd.Series(pc.if_else(words, None, texts).to_pandas(), dtype=object)
     try:
         times = pd.to_datetime(series, format=form, utc=True, errors="coerce")
     except ValueError as error:

@@ -106,7 +106,8 @@ class ValueReader:
 
     @cached_property
     def _grouped(self) -> str:
-        return rf"^[+-]?[0-9]{{1,3}}(?:{self._separator}[0-9]{{3}})+(?:{re.escape(self.decimal)}[0-9]*)?$"
+        # 0.123 is no thousand.
+        return rf"^[+-]?[1-9][0-9]{{0,2}}(?:{self._separator}[0-9]{{3}})+(?:{re.escape(self.decimal)}[0-9]*)?$"
 
 
 def _numbers(written: pa.Array, present: pa.Array) -> tuple[pa.Array, np.ndarray]:

@@ -222,6 +222,13 @@ def test_no_open_folder_holds_a_file_of_the_services_own(tmp_path: Path, setting
     assert load_settings({**settings, folders: [tmp_path / "other"]})
 
 
+def test_no_open_folder_holds_the_keys_of_the_identity_provider() -> None:
+    oidc = {"issuer": "https://login.example", "audience": "bridge", "jwks": "/data/keys.json"}
+    with pytest.raises(SettingsError, match=r"target_folders: one of them is or holds oidc\.jwks"):
+        load_settings({"oidc": oidc, "target_folders": ["/data"]})
+    assert load_settings({"oidc": {**oidc, "jwks": "https://login.example/keys"}, "target_folders": ["/data"]})
+
+
 def test_no_open_folder_holds_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config_file(tmp_path, monkeypatch, f'target_folders = ["{tmp_path}"]\n')
     with pytest.raises(SettingsError, match="target_folders: one of them is or holds the settings file"):

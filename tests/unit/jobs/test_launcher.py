@@ -89,6 +89,13 @@ def test_a_short_password_is_hidden_where_it_is_one_and_told_by_no_gap() -> None
     assert shown == "unexpected port 44037 at postgresql://tsm:***@db.example/x, password=*** host=h password='***'"
 
 
+@pytest.mark.parametrize("name", ["token", "api_key", "AccessKeyId", "Sig", "client%5Fsecret"])
+def test_a_value_in_a_query_is_hidden_though_it_is_short_where_its_name_says_that_it_is_secret(name: str) -> None:
+    source = f"https://h/f?{name}=hunter2%2B&keyword=humidity&code=75&X-Amz-Date=20260101T000000Z"
+    shown = filtered("hunter2%2B hunter2+ humidity 75 20260101T000000Z", source=source)
+    assert shown == "*** *** humidity 75 20260101T000000Z"
+
+
 PIECES = (TARGET, SOURCE, PLAIN, SIGNATURE, MQTT, "\n", "\r", "a", " ", TARGET[:25], "é", "\0" * 70_000)
 
 
