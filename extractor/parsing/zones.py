@@ -58,9 +58,14 @@ class Localizer:
     _before: dict[int, tuple[int, bool]] = field(default_factory=dict)
     """Day of a repeated hour -> the last local time in it (µs), and whether the second round has begun."""
     _seen: dict[int, int] = field(default_factory=dict)
+    _last: np.ndarray = field(default_factory=lambda: np.empty(0, "int64"))
+    """The last local time so far (µs), if there is one."""
+    _balance: int = 0
+    """Steps forward in time less steps back, over all rows so far: below 0, the newest row comes first."""
 
     def to_utc(self, local: np.ndarray) -> np.ndarray:
         """UTC of local times; NaT where the clock skips them."""
+        self._count_steps(local)
         index = pd.DatetimeIndex(local)
         unsure = index.tz_localize(self.zone, ambiguous="NaT", nonexistent="NaT")
         open_ = unsure.isna() & ~index.isna()
@@ -69,8 +74,13 @@ class Localizer:
         first = index[open_].tz_localize(self.zone, ambiguous=np.ones(open_.sum(), bool), nonexistent="NaT")
         second = index[open_].tz_localize(self.zone, ambiguous=np.zeros(open_.sum(), bool), nonexistent="NaT")
         times = _utc(unsure)
-        times[open_] = self._decided(local[open_], _utc(first), _utc(second), descending=_descends(local))
+        times[open_] = self._decided(local[open_], _utc(first), _utc(second), descending=self._balance < 0)
         return times
+
+    def _count_steps(self, local: np.ndarray) -> None:
+        times = np.concatenate([self._last, local[~np.isnat(local)].astype("datetime64[us]").astype("int64")])
+        self._balance += int(np.sign(np.diff(times)).sum())
+        self._last = times[-1:]
 
     def _decided(self, local: np.ndarray, first: np.ndarray, second: np.ndarray, *, descending: bool) -> np.ndarray:
         chosen = first.copy()
@@ -93,8 +103,3 @@ class Localizer:
 
 def _utc(index: pd.DatetimeIndex) -> np.ndarray:
     return np.asarray(index.tz_convert("UTC").tz_localize(None).to_numpy()).astype("datetime64[us]").copy()
-
-
-def _descends(times: np.ndarray) -> bool:
-    steps = np.diff(times[~np.isnat(times)].astype("int64"))
-    return bool((steps < 0).sum() > (steps > 0).sum())

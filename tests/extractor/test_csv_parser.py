@@ -127,3 +127,23 @@ def test_bad_rows_are_named_and_counted_and_a_tenth_is_the_most(tmp_path: Path, 
     last = done.stderr.strip().splitlines()[-1]
     assert (f"{bad} bad rows were left out" if code == 0 else f"{bad} of 60 rows are bad, more than a tenth") in last
     assert len(things.observations(target)) == (60 - bad if code == 0 else 0)
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_the_repeated_hour_is_told_apart_across_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, newest_first: bool
+) -> None:
+    monkeypatch.setattr(lines, "BLOCK_LINES", 2)
+    clock = ["01:00", "01:30", "02:00", "02:30", "02:00", "02:30", "03:00"]
+    rows = [f"2021-10-31 {time}:00,{number}\n" for number, time in enumerate(clock)]
+    path = tmp_path / "file.csv"
+    path.write_text("".join(["t,a\n", *(reversed(rows) if newest_first else rows)]))
+    settings = {"header": 0, "timezone": "Europe/Berlin"}
+    settings["timestamp_columns"] = [{"column": 0, "format": "%Y-%m-%d %H:%M:%S"}]
+    parser = parsers.parser_for("csv", {"parsers": [{"type": "csv", "settings": settings}]})
+    with path.open("rb") as stream:
+        found = pd.concat([column.values for columns in parser.read(stream) for column in columns])
+    halves = pd.date_range("2021-10-30 23:00", periods=7, freq="30min", tz="UTC")
+    assert dict(zip(found["result_time"], found["result_number"], strict=True)) == dict(
+        zip(halves, range(7), strict=True)
+    )
