@@ -19,7 +19,7 @@ OFFSET = r"Z|[+-](?:\d\d?(?::\d\d)?|\d{4})"
 """How far a time is from UTC, as a regular expression."""
 # The same, and the name of a zone, where a format ends with them in the place of %z and %Z.
 _WRITTEN_OFFSET = re.compile(r"(?<=%[MSfp])(.*?)(?:\+\d\d|[+-]\d\d:?\d\d)$")
-_WRITTEN_NAME = re.compile(r"(?<![A-Za-z%])[A-Za-z]+$")
+_WRITTEN_NAME = re.compile(r"(?<![A-Za-z])[A-Za-z]+$")
 
 
 def check(text: str) -> str:
@@ -73,7 +73,7 @@ def _contradiction(found: set[str]) -> str | None:
 
 
 def _zone_in_between(text: str) -> str | None:
-    words = [word for part in re.split("%.", text)[:-1] for word in re.findall("[A-Za-z]+", part)]
+    words = [word for part in re.split("%.", with_zone(text)) for word in re.findall("[A-Za-z]+", part)]
     name = next((word for word in words if ABBREVIATIONS.get(word)), None)
     return f"{name} is a zone, which would be ignored here: its name (%Z) has to be the last part" if name else None
 
@@ -84,10 +84,10 @@ def with_zone(text: str) -> str:
         return text
     if _WRITTEN_OFFSET.search(text):
         return _WRITTEN_OFFSET.sub(r"\1%z", text)
-    name = _WRITTEN_NAME.search(text)
+    name = _WRITTEN_NAME.search(re.split("%.", text)[-1])
     if name is None or name[0] not in ABBREVIATIONS:
         return text
-    return text[: name.start()] + ("%z" if name[0] == "Z" else "%Z")
+    return text.removesuffix(name[0]) + ("%z" if name[0] == "Z" else "%Z")
 
 
 def has_time_of_day(text: str) -> bool:
