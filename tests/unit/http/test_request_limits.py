@@ -2,6 +2,7 @@
 
 import select
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -56,6 +57,29 @@ def test_a_declared_body_is_refused_before_it_comes(app: Application) -> None:
 def test_what_cannot_be_read_is_answered(app: Application, data: bytes) -> None:
     with running(app) as port:
         assert_refused(ask(port, data), 400, "malformed-request")
+
+
+@pytest.mark.parametrize(
+    ("piece", "count"),
+    [
+        pytest.param(b"1\r\na\r\n", 2**19, id="chunks-of-a-byte"),
+        pytest.param(b"0" * 2**16, 2**5, id="length-without-an-end"),
+        pytest.param(b"0\r\n" + b"a" * 2**16, 2**5, id="trailer-without-an-end"),
+    ],
+)
+def test_a_body_of_little_but_its_framing_is_refused(app: Application, piece: bytes, count: int) -> None:
+    with running(app) as port, connect(port) as connection:
+        connection.sendall(request("POST", "/extractor/batch", {"Host": "localhost", "Transfer-Encoding": "chunked"}))
+        with suppress(ConnectionError):  # it is not heard to the end
+            connection.sendall(piece * count)
+        assert_refused(read_answer(connection), 400, "malformed-request")
+
+
+def test_a_body_may_come_in_chunks(app: Application) -> None:
+    head = request("POST", "/extractor/batch", {"Host": "localhost", "Transfer-Encoding": "chunked"})
+    with running(app) as port:
+        answer = ask(port, head + (b"40\r\n" + bytes(0x40) + b"\r\n") * 2**14 + b"0\r\n\r\n")
+    assert answer.body == b"127.0.0.1 http 1048576 0"
 
 
 def test_a_client_that_asks_first_is_not_told_to_go_on(app: Application) -> None:
