@@ -117,7 +117,7 @@ def test_output_shows_what_happened_and_no_secret(bridge: Bridge, slurm: Private
         for words in (
             "postgresql://********@host/db",
             "https://***********@host/x",
-            "url: /file?*** (Caused by",
+            "url: /file?************* (Caused by",
             "end\n",
         ):
             assert words in shown

@@ -8,7 +8,8 @@ So that no client takes the places of the others, and each only closes its own:
    connections, sends its requests a byte a second (slowloris), or does not read what it has asked for.
 4. All on which no request has come for longest.
 5. Those whose client takes the answer slowest.
-One whose request is being handled never gives way.
+One whose request is being handled never gives way, nor one that was answered a moment ago:
+newcomers wait a moment.
 """
 
 import heapq
@@ -37,7 +38,10 @@ def giving_way(channels: Sequence[ProblemChannel], surplus: int, places: int, no
             return 3, channel.creation_time
         return (5, channel.reading_rate(now)) if is_read else (4, channel.waiting_since)
 
-    return heapq.nsmallest(surplus, candidates, key=rank)
+    def is_busy(channel: ProblemChannel) -> bool:
+        return channel.is_waiting and channel.was_answered and now - channel.waiting_since < STALLED_SECONDS
+
+    return [channel for channel in heapq.nsmallest(surplus, candidates, key=rank) if not is_busy(channel)]
 
 
 def holding_too_much(channels: Sequence[ProblemChannel], max_bytes: int, now: float) -> Sequence[ProblemChannel]:

@@ -41,6 +41,7 @@ DEAF = [connection(f"deaf {number}", unsent=1, last_activity=NOW - 60 + number) 
     ("channels", "surplus", "expected"),
     [
         pytest.param([busy("a")], 1, [], id="busy-ones-never"),
+        pytest.param([connection("a", waiting_since=NOW - 0.1)], 1, [], id="nor-those-answered-a-moment-ago"),
         pytest.param([connection("a"), *DEAF], 2, ["deaf 0", "deaf 1"], id="answers-that-are-not-read-first"),
         pytest.param([connection("a"), *DEAF], 4, ["deaf 0", "deaf 1", "deaf 2", "a"], id="then-those-that-wait"),
         pytest.param(
