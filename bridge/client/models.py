@@ -83,7 +83,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     max_memory_bytes: int | None = None  # resident, at most
     caller: str | None = None  # who has submitted it; `None`: callers need no token, or an older bridge
     after_job_ids: tuple[str, ...] = ()  # the job that has to succeed before this one runs; of several, all have to end
-    replaced_by_job_id: str | None = None  # the job for which this one was cancelled, and which does its work
+    replaced_by_job_id: str | None = None  # the job that took over the work of this one; this one was cancelled
 
     @property
     def is_lost(self) -> bool:

@@ -17,7 +17,7 @@ def _passing_cause(cause: str) -> str:
     if not _PASSING_CAUSE.fullmatch(cause) or cause == _WRONG_DATA:
         raise ValueError(
             "must be node_failure, preemption, launch_failure, out_of_memory, time_limit, or like exit_code_75 and "
-            "signal_9; exit code 1 is for wrong data, and another run does not mend these"
+            "signal_9; exit code 1 means that the data are wrong, and another run would find them wrong again"
         )
     return cause
 

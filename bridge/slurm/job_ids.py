@@ -38,9 +38,9 @@ def ids_of(job_id: str, indices: Iterable[int] | None) -> list[str]:
     return [job_id] if indices is None else [f"{job_id}_{index}" for index in indices]
 
 
-def elements_id(job_id: str, indices: Iterable[int]) -> str:
-    """Several elements of an array in one text, as Slurm takes it: `"20_[0-2,7]"`."""
-    return f"{job_id}_[{indices_text(indices)}]"
+def elements_id(job_id: str, indices: Iterable[int] | None) -> str:
+    """Several elements of an array in one text, as Slurm takes it: `"20_[0-2,7]"`; `None`: it is no array."""
+    return job_id if indices is None else f"{job_id}_[{indices_text(indices)}]"
 
 
 def indices_text(indices: Iterable[int]) -> str:

@@ -251,8 +251,7 @@ def attempt(checked: saqc.SaQC, call: Call) -> tuple[saqc.SaQC, Exception | None
     """The call made on `checked`, and None; or, where it cannot run, `checked` as it was, and why."""
     try:
         return _run(checked, call), None
-    # SaQC and what lies below it raise whatever fits; all of it means that this test cannot run on these numbers.
-    except Exception as error:
+    except Exception as error:  # SaQC and what lies below it raise anything where a test cannot run on the numbers
         return checked, error
 
 

@@ -6,27 +6,32 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from psycopg.rows import TupleRow
 
-from tests.e2e.test_quality_chain import TABLES
-from tests.support import postgresql
+from tests.support import time_io_datastore
 from tests.support.bridge_process import ROOT, running_bridge, service_environment, start_bridge
 from tests.support.ports import free_port
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import THING, of_each_kind
 from tests.support.static_http import serving
+from tests.support.time_io_datastore import Datastore
 from tests.support.waiting import wait_until
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 CPUS = 3  # of a node
 FILES = 24
 ROWS = 5000  # of each, of two values
-# What is wrong with each third file, and each eighth; else nothing.
+# Each third file is not served at first; each eighth, from the second on, holds wrong data.
 LATE, WRONG = 3, 8
-PARSER = """{"parsers": [{"type": "CsvParser", "settings": {"header": 1, "delimiter": ",", "timestamp_column": 0,
-  "timestamp_format": "%Y-%m-%dT%H:%M:%S%z"}}]}"""
+PARSER = {
+    "type": "CsvParser",
+    "settings": {
+        "header": 1,
+        "delimiter": ",",
+        "timestamp_column": 0,
+        "timestamp_format": "%Y-%m-%dT%H:%M:%S%z",
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +44,9 @@ def slurm(shared_folder: Path) -> Iterator[PrivateSlurm]:
 
 
 @pytest.fixture
-def database() -> Iterator[tuple[str, psycopg.Connection[TupleRow]]]:
-    with postgresql.running() as server:
-        uri = server.uri(server.create_database())
-        with psycopg.connect(uri, autocommit=True) as connection:
-            connection.execute(TABLES)
-            connection.execute(
-                "INSERT INTO thing (name, uuid, properties) VALUES ('station', %s, %s::jsonb)", [THING, PARSER]
-            )
-            yield f"{uri}?options=-csearch_path%3Dproject", connection
+def database() -> Iterator[Datastore]:
+    with time_io_datastore.running({"parsers": [PARSER]}) as database:
+        yield database
 
 
 def write_files(folder: Path) -> None:
@@ -64,7 +63,7 @@ def test_each_observation_is_stored_once(
     slurm: PrivateSlurm,
     shared_folder: Path,
     tmp_path: Path,
-    database: tuple[str, psycopg.Connection[TupleRow]],
+    database: Datastore,
 ) -> None:
     """A source that is away at first, a node that is lost while its jobs run, a bridge that is killed, wrong data."""
     target, connection = database

@@ -1,6 +1,5 @@
 """From two POSTs to what a dashboard of time.IO draws: real Slurm, real extractor, PostgreSQL with time.IO's tables."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from math import sin
@@ -11,11 +10,12 @@ import psycopg
 import pytest
 from psycopg.rows import TupleRow
 
-from tests.support import postgresql
+from tests.support import time_io_datastore
 from tests.support.bridge_process import ROOT, Bridge, running_bridge, service_environment
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.samples import THING, of_each_kind
 from tests.support.static_http import StaticHttp, serving
+from tests.support.time_io_datastore import Datastore
 
 PROJECT = "2f8f5a3e-6d0f-4b1c-9a53-0c9a4f2a7b61"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -67,24 +67,6 @@ QAQC = {
     ],
 }
 
-# As time.IO makes them, in a schema of the project.
-TABLES = """
-CREATE SCHEMA project; SET search_path TO project;
-CREATE TABLE thing (id bigserial PRIMARY KEY, name varchar(200) NOT NULL, uuid uuid NOT NULL UNIQUE, description text,
-  properties jsonb);
-CREATE TABLE datastream (id bigserial PRIMARY KEY, name varchar(200) NOT NULL, description text, properties jsonb,
-  position varchar(200) NOT NULL, thing_id bigint NOT NULL REFERENCES thing, UNIQUE (thing_id, position));
-CREATE TABLE observation (id bigserial PRIMARY KEY, phenomenon_time_start timestamptz, phenomenon_time_end timestamptz,
-  result_time timestamptz NOT NULL, result_type smallint NOT NULL, result_number double precision,
-  result_string varchar(200), result_json jsonb, result_boolean boolean, result_latitude double precision,
-  result_longitude double precision, result_altitude double precision, result_quality jsonb,
-  valid_time_start timestamptz, valid_time_end timestamptz, parameters jsonb,
-  datastream_id bigint NOT NULL REFERENCES datastream, UNIQUE (datastream_id, result_time));
-CREATE VIEW public.sms_datastream_link AS
-  SELECT d.id AS device_property_id, d.id AS datastream_id, t.uuid AS thing_id FROM datastream d JOIN thing t
-  ON t.id = d.thing_id WHERE d.position = 'air';
-"""
-
 # What a dashboard draws as a fault: the last of several labels counts, and `annotation` is compared as a text.
 DRAWN = """
 WITH labelled AS (
@@ -132,16 +114,9 @@ def _with_comma(value: float) -> str:
 
 
 @pytest.fixture(scope="module")
-def database() -> Iterator[tuple[str, psycopg.Connection[TupleRow]]]:
-    with postgresql.running() as server:
-        uri = server.uri(server.create_database())
-        with psycopg.connect(uri, autocommit=True) as connection:
-            connection.execute(TABLES)
-            connection.execute(
-                "INSERT INTO thing (name, uuid, properties) VALUES ('station', %s, %s)",
-                [THING, json.dumps({"parsers": [PARSER], "QAQC": [QAQC]})],
-            )
-            yield f"{uri}?options=-csearch_path%3Dproject", connection
+def database() -> Iterator[Datastore]:
+    with time_io_datastore.running({"parsers": [PARSER], "QAQC": [QAQC]}) as database:
+        yield database
 
 
 def completed(bridge: Bridge, shared_folder: Path, path: str, **body: str) -> str:
@@ -161,7 +136,7 @@ def drawn(connection: psycopg.Connection[TupleRow], position: str) -> dict[int, 
 
 
 def test_a_dashboard_draws_the_planted_faults_of_the_period(
-    bridge: Bridge, source: StaticHttp, database: tuple[str, psycopg.Connection[TupleRow]], shared_folder: Path
+    bridge: Bridge, source: StaticHttp, database: Datastore, shared_folder: Path
 ) -> None:
     target, connection = database
     line = completed(

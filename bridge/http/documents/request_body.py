@@ -60,7 +60,8 @@ def read_request(model: type[M], body: bytes, rules: RequestRules | None = None)
     Raises `MalformedJsonError` where it is not a JSON object in UTF-8, `InvalidRequestError` with the fields at fault,
     `BodyTooLargeError` where it has far more members and elements than any request.
     """
-    _refuse_too_many_parts(body, PARTS_OF_ITEM_MAX * (ITEMS_MAX if rules is None else rules.items_max))
+    items_max = ITEMS_MAX if rules is None else rules.items_max
+    _refuse_too_many_parts(body, PARTS_OF_ITEM_MAX * items_max)
     try:
         return model.model_validate_json(body, context=BodyContext(rules))
     except ValidationError as error:

@@ -131,7 +131,7 @@ class JobFields(TypedDict):
     ]
     replaced_by_job_id: Annotated[
         str | None,
-        member("The job for which this one was cancelled, and which does its work; `null`: there is none", None),
+        member("The job that took over the work of this one; this one was cancelled. `null`: none did", None),
     ]
     explanation: Annotated[
         str, member("Why it waits, or why it ended as it did, in one sentence", "finished normally", minLength=1)

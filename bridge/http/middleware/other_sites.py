@@ -41,7 +41,9 @@ def _is_own(request: falcon.Request) -> bool:
     site, origin = request.get_header("Sec-Fetch-Site"), request.get_header("Origin")
     if site is not None:
         return site in _OWN
-    return origin is None or _host_of(origin) == request.host.lower()  # a proxy may tell the host without its port
+    if origin is None:
+        return True
+    return _host_of(origin) == request.host.lower()  # ports are not compared: proxies may leave them out of `Host`
 
 
 def _host_of(origin: str) -> str | None:

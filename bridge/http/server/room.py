@@ -8,8 +8,7 @@ So that no client takes the places of the others, and each only closes its own:
    connections, sends its requests a byte a second (slowloris), or does not read what it has asked for.
 4. All on which no request has come for longest.
 5. Those whose client takes the answer slowest.
-One whose request is being handled never gives way, nor one that was answered a moment ago:
-newcomers wait a moment.
+One whose request is being handled never gives way, nor one that was answered a moment ago: newcomers wait for it.
 """
 
 import heapq

@@ -122,8 +122,10 @@ class ProblemChannel(HTTPChannel):
     @property
     def received_bytes(self) -> int:
         """How much of the body has come of a request that is not complete."""
+        if self.request is None:
+            return 0
         request: Any = self.request
-        return 0 if request is None else int(request.body_bytes_received)
+        return int(request.body_bytes_received)
 
     def has_hung_up(self) -> bool:
         """Whether the client has closed its side of the connection: it is not worth while to wait for it."""

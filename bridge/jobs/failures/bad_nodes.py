@@ -57,8 +57,6 @@ class BadNodes:
 
     def left_out(self, kind: str, lane: str | None = None) -> tuple[str, ...]:
         """The names of the nodes that a new job of this kind in this lane does without."""
-        if not self.is_on:
-            return ()
         now = time.time()
         with self._lock:
             nodes = self._nodes.get((kind, lane), {})

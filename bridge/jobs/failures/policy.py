@@ -80,6 +80,7 @@ class RetryPolicy:
 
 
 def _remember(runs: OrderedDict[K, V], run: K, value: V) -> None:
+    """A plain dict that loses its first again and again is slow to tell the next one."""
     runs[run] = value
     if len(runs) > REMEMBERED_MAX:
         runs.popitem(last=False)

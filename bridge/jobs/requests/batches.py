@@ -47,7 +47,7 @@ def batch_model(kind: JobKind) -> type[BatchRequest]:
         model.__name__.replace("Request", "BatchRequest"),
         __base__=BatchRequest,
         __doc__=f"Many jobs of kind `{kind.name}`.",
-        items=(tuple[model, ...], items),  # type: ignore[valid-type]  # a type that is known when it runs
+        items=(tuple[model, ...], items),  # type: ignore[valid-type]  # mypy has to know a type before it runs
     )
 
 

@@ -189,10 +189,14 @@ class JobLookup:
         return JobView(job, view.origin, view.seen_at)
 
     def _past_run(self, view: JobView, deadline: Deadline) -> Job | None:
-        """The latest run of a job as accounting has it. What was asked earlier may be of the run before."""
+        """The latest run of a job as accounting has it. An answer from before may be about the run before."""
+        submitted_at = view.job.snapshot.submit_time or 0
         for is_fresh in (False, True):
             past = self._past_jobs.find(view.id, deadline, is_fresh=is_fresh)
-            if past is None or (past.snapshot.end_time or 0) >= (view.job.snapshot.submit_time or 0):
+            if past is None:
+                return None
+            ended_at = past.snapshot.end_time or 0
+            if ended_at >= submitted_at:
                 return past
         return None
 

@@ -228,6 +228,6 @@ class ChainSubmitter:
         metadata = part.metadata
         for index in part.indices or (None,):
             self._ledger.withdraw((metadata.key_of(index), metadata.digest))
-        cancel_id = part.id if part.indices is None else elements_id(part.id, part.indices)
-        self._gateway.cancel(Cancel(cancel_id, metadata.to_json(), None, only_waiting=True), deadline)
+        job_id = elements_id(part.id, part.indices)
+        self._gateway.cancel(Cancel(job_id, metadata.to_json(), None, only_waiting=True), deadline)
         log.info("took back a job of two, where the other is not there", extra={"job_id": part.id})

@@ -181,7 +181,7 @@ class JobRecovery:
                     log.warning("cancelled a duplicate", extra={"job_id": job.id, "key": job.key})
 
     def _cancel_again(self, cancelled: list[CancelledJob], deadline: Deadline) -> None:
-        """Cancel those that the controller shows as if nobody had, unless somebody has run them again since."""
+        """Cancel jobs again that the controller shows as not cancelled, unless somebody has run them again since."""
         now_seconds = time.monotonic()
         for one in cancelled:
             view = self._cache.find(one.job.id)
@@ -294,9 +294,9 @@ class JobRecovery:
             log.warning("submitted a lost job again", extra={**identity, "job_id": job_id})
             for job in jobs:
                 self._ledger.withdraw(job.request)
-            self._ledger.accept(descriptor, metadata, job_id, self._trust.booted_at, first=job.first)
+            self._ledger.accept(descriptor, metadata, job_id, self._trust.booted_at, first=jobs[0].first)
             self.wake()
             if other := self._sender.give_way(job_id, metadata, deadline, indices):
                 job_id = whole_id(other.id)
-                self._ledger.accept(descriptor, other.metadata, job_id, self._trust.booted_at, first=job.first)
-            self._new_ids[whole_id(job.job_id), job.booted_at] = job_id
+                self._ledger.accept(descriptor, other.metadata, job_id, self._trust.booted_at, first=jobs[0].first)
+            self._new_ids[whole_id(jobs[0].job_id), jobs[0].booted_at] = job_id

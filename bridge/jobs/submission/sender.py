@@ -87,7 +87,7 @@ class JobSender:
             others = [job for job in jobs if job not in superfluous and job is not own and job.state != "CANCELLED"]
             if own is None or not others or (own not in superfluous and own.state != "CANCELLED"):
                 return own, None
-            cancel_id = job_id if indices is None else elements_id(job_id, indices)
+            cancel_id = elements_id(job_id, indices)
             request = replace(own.cancellation(only_waiting=True), job_id=cancel_id)
             if own.state == "CANCELLED" or self._gateway.cancel(request, deadline):
                 log.info("gave way to a job of the same request", extra={"job_id": job_id, "other": others[0].id})

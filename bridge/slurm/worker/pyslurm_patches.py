@@ -72,7 +72,7 @@ def exit_code_and_signal(wait_status: int) -> tuple[int, int]:
 def ended_jobs(pyslurm: "ModuleType", **conditions: Any) -> Any:
     """A `pyslurm.db.JobFilter` for jobs that have ended."""
 
-    class EndedJobs(pyslurm.db.JobFilter):  # type: ignore[misc, name-defined]
+    class EndedJobs(pyslurm.db.JobFilter):  # type: ignore[misc, name-defined]  # loaded when this runs
         def _parse_state(self) -> list[str]:
             return [str(number) for number in _ENDED_STATE_NUMBERS]
 

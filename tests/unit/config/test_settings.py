@@ -85,7 +85,9 @@ def test_mqtt_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, off: str) -> 
         pytest.param("BRIDGE_TRUSTED_PROXIES", '["nginx"]', "trusted_proxies.", id="proxy-without-address"),
         pytest.param("BRIDGE_MAX_CONNECTIONS", "300", "above threads + max_waiting_clients", id="few-connections"),
         pytest.param("BRIDGE_PARSE__MEMORY_MIB", str(2**40), "parse.memory_mib", id="more-than-slurm-can-count"),
-        pytest.param("BRIDGE_PARSE__RETRY_CAUSES", '["exit_code_1"]', "is for wrong data", id="retry-wrong-data"),
+        pytest.param(
+            "BRIDGE_PARSE__RETRY_CAUSES", '["exit_code_1"]', "means that the data are wrong", id="retry-wrong-data"
+        ),
         pytest.param("BRIDGE_PARSE__RETRY_CAUSES", '["cancelled"]', "must be node_failure", id="retry-cancelled"),
         pytest.param("BRIDGE_PARSE__RETRY_CAUSES", '["time_limit"]', "needs retry_time_max_minutes", id="retry-bound"),
         pytest.param("BRIDGE_CONFIG_FILE", "/etc", "BRIDGE_CONFIG_FILE: cannot read /etc", id="folder-for-file"),
