@@ -94,6 +94,22 @@ def test_jobs_are_searched(url: str, browser: Browser) -> None:
         expect(page.get_by_role("heading", level=1)).to_contain_text("Job 17")
 
 
+def test_what_is_typed_while_a_search_begins_stays(url: str, browser: Browser) -> None:
+    with opened(browser, url, "#/jobs") as page:
+        find = page.get_by_label("Thing, job or caller")
+        find.evaluate("""input => {
+            input.value = "dispatcher";
+            input.form.requestSubmit();
+            input.value = "somebody";
+        }""")
+        page.wait_for_url("**caller=dispatcher**")
+        expect(page.get_by_role("link", name="Show all")).to_be_visible()
+        expect(find).to_have_value("somebody")
+        find.fill("dispatcher")
+        page.go_back()
+        expect(find).to_have_value("")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_all_people_can_use_it(url: str, browser: Browser, scheme: str, width: int) -> None:

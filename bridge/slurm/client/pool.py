@@ -7,6 +7,7 @@ hangs or dies costs the one request it had; another takes its place in the backg
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -201,22 +202,20 @@ class WorkerPool:
         if self._is_closed:
             return "the bridge is stopping"
         context = get_context("spawn")
-        try:
-            ours, theirs = MessageSocket.pair()
-        except OSError as error:
-            return f"no further process can be started: {error}"
-        output, their_output = context.Pipe(duplex=False)
-        try:
-            arguments = (their_output, self._main, theirs, *self._arguments)
-            process = context.Process(target=run_with_output, args=arguments, daemon=True)
-            process.start()
-        except OSError as error:
-            ours.close()
-            output.close()
-            return f"no further process can be started: {error}"
-        finally:
-            theirs.close()
-            their_output.close()
+        with ExitStack() as ours_if_it_fails, ExitStack() as theirs_at_the_end:
+            try:
+                ours, theirs = MessageSocket.pair()
+                ours_if_it_fails.callback(ours.close)
+                theirs_at_the_end.callback(theirs.close)
+                output, their_output = context.Pipe(duplex=False)
+                ours_if_it_fails.callback(output.close)
+                theirs_at_the_end.callback(their_output.close)
+                arguments = (their_output, self._main, theirs, *self._arguments)
+                process = context.Process(target=run_with_output, args=arguments, daemon=True)
+                process.start()
+            except OSError as error:
+                return f"no further process can be started: {error}"
+            ours_if_it_fails.pop_all()
         reason = None
         try:
             first_word = ours.receive_reply(START_TIMEOUT_SECONDS)

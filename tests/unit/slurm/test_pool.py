@@ -1,5 +1,6 @@
 """The pool of workers, with workers that need no Slurm."""
 
+import errno
 import os
 import resource
 import signal
@@ -7,8 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.context import SpawnContext
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -175,6 +177,24 @@ def test_workers_come_back_after_a_shortage(pool: WorkerPool) -> None:
         assert pool.alive == 1
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    wait_until_alive(pool, 2)
+
+
+def test_workers_come_back_where_there_was_no_pipe_for_their_output(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe, is_missing = SpawnContext.Pipe, threading.Event()
+
+    def no_pipe_at_first(context: SpawnContext, duplex: bool = True) -> Any:
+        if not is_missing.is_set():
+            is_missing.set()
+            raise OSError(errno.EMFILE, "Too many open files")
+        return pipe(context, duplex)
+
+    monkeypatch.setattr(SpawnContext, "Pipe", no_pipe_at_first)
+    with pytest.raises(WorkerLostError):
+        pool.call(Find(DIE), soon())
+    assert is_missing.wait(5)
     wait_until_alive(pool, 2)
 
 

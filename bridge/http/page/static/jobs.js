@@ -43,7 +43,11 @@ export function listPath({ state, ...filter }, cursor, limit = PAGE_SIZE) {
 function Search({ filter, kinds, search }) {
   const text = filter.thing_uuid ?? filter.caller ?? "";
   const element = useRef();
-  useEffect(() => { element.current.value = text; }, [text]);
+  const shown = useRef("");
+  useEffect(() => { // what has been typed since stays
+    if (element.current.value === shown.current) element.current.value = text;
+    shown.current = text;
+  }, [text]);
   const find = (event) => {
     event.preventDefault();
     const wanted = element.current.value.trim();
